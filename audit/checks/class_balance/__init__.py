@@ -1,0 +1,1 @@
+"""Checks of class balance: one file each."""

@@ -1,0 +1,1 @@
+"""Checks of completeness: one file each."""

@@ -1,0 +1,1 @@
+"""Checks of correlation: one file each."""

@@ -1,0 +1,1 @@
+"""Checks of freshness: one file each."""

@@ -1,0 +1,1 @@
+"""Checks of label accuracy: one file each."""

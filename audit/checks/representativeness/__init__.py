@@ -1,0 +1,1 @@
+"""Checks of representativeness: one file each."""

@@ -1,0 +1,1 @@
+"""Answer facts where the data is."""

@@ -1,0 +1,1 @@
+"""Draw a result: HTML and the other formats."""

@@ -1,0 +1,322 @@
+"""The result of an audit: what was found, on what, by what, and how to say it to machines.
+
+Everything that an output shows is in here; the report, the JSON and the text draw it and compute nothing.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, fields, is_dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import ConfigError, FindingsError
+from audit.findings import DIMENSIONS, Chart, Finding, Outcome, Severity, Status
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+SCHEMA_VERSION = "1.0"
+"""Of the JSON; additive changes raise the second number, others the first."""
+
+FAIL_ON = ("fail", "warn", "never")
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """This run: the only part of a result that differs between two runs with the same seed and `as_of`."""
+
+    id: str
+    started: str
+    seconds: float
+    timings: Mapping[str, float] = field(default_factory=dict)
+    tool_version: str = ""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    peak_memory_mb: float | None = None
+    threads: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetSummary:
+    """The audited data. `bytes` is None where the source has no size (frames, tables)."""
+
+    uri: str
+    id: str
+    kind: str
+    rows: int
+    columns: int
+    episodes: int | None = None
+    bytes: int | None = None
+    schema_hash: str = ""
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RoleAssignment:
+    """A role as it was used, with the evidence for it."""
+
+    role: str
+    columns: tuple[str, ...]
+    reason: str
+    given: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ColumnProfile:
+    """One column as the report's explorer shows it.
+
+    Numbers that do not apply are None. `missing` counts NULL and NaN over all rows. `chart` is a histogram with density
+    (numbers, times) or bars (categories). `basis` says what the chart and the quantiles rest on.
+    """
+
+    name: str
+    kind: str
+    type: str
+    role: str | None
+    rows: int
+    missing: int
+    nan: int
+    infinite: int
+    distinct: int | None
+    distinct_exact: bool
+    mean: float | None = None
+    std: float | None = None
+    skewness: float | None = None
+    low: float | str | None = None
+    high: float | str | None = None
+    quantiles: Mapping[str, float] = field(default_factory=dict)
+    top: tuple[tuple[str, int], ...] = ()
+    chart: Chart | None = None
+    basis: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """The score of a dimension: 100 x (passed + half of the warned) / evaluated checks, None when nothing was evaluated.
+
+    It sums up; it never overrides a fail. `status` is the worst outcome of the dimension's checks.
+    """
+
+    dimension: str
+    value: float | None
+    status: Status
+    passed: int
+    warned: int
+    failed: int
+    errors: int
+    not_evaluated: int
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What `audit.run` returns. Immutable; every output is a method or is drawn from it."""
+
+    run: Run
+    dataset: DatasetSummary
+    roles: tuple[RoleAssignment, ...]
+    outcomes: tuple[Outcome, ...]
+    columns: tuple[ColumnProfile, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    approximations: tuple[str, ...] = ()
+    reference: DatasetSummary | None = None
+
+    @property
+    def findings(self) -> tuple[Finding, ...]:
+        """All findings, worst first, then by effect, then in the order of the checks."""
+        found = [finding for outcome in self.outcomes for finding in outcome.findings]
+        return tuple(sorted(found, key=lambda f: (-f.severity, -(f.effect or 0.0))))
+
+    @property
+    def errors(self) -> tuple[Outcome, ...]:
+        """The checks that broke."""
+        return tuple(outcome for outcome in self.outcomes if outcome.status is Status.ERROR)
+
+    @property
+    def scores(self) -> tuple[Score, ...]:
+        """One score a dimension, in the fixed order."""
+        return tuple(_score(name, [o for o in self.outcomes if o.dimension == name]) for name in DIMENSIONS)
+
+    def outcome(self, code: str) -> Outcome:
+        """Return the outcome of one check.
+
+        Raises:
+            ConfigError: the check did not take part in this run.
+        """
+        for outcome in self.outcomes:
+            if outcome.code == code.upper():
+                return outcome
+        raise ConfigError(f"no check '{code}' in this result")
+
+    def fingerprint(self, finding: Finding) -> str:
+        """Return the identity of a finding across runs on this dataset."""
+        return finding.fingerprint(self.dataset.id)
+
+    def reaches(self, fail_on: str = "fail") -> tuple[Finding, ...]:
+        """Return the findings at or above `fail_on` ("fail", "warn"; "never" gives none).
+
+        Raises:
+            ConfigError: `fail_on` is another word.
+        """
+        if fail_on not in FAIL_ON:
+            raise ConfigError(f"fail_on is '{fail_on}'; allowed are {', '.join(FAIL_ON)}")
+        if fail_on == "never":
+            return ()
+        limit = Severity[fail_on.upper()]
+        return tuple(finding for finding in self.findings if finding.severity >= limit)
+
+    def ok(self, fail_on: str = "fail") -> bool:
+        """Whether no check broke and no finding reaches `fail_on`."""
+        return not self.errors and not self.reaches(fail_on)
+
+    def exit_code(self, fail_on: str = "fail") -> int:
+        """Return 3 when a check broke, 1 when a finding reaches `fail_on`, else 0: the same for every output format."""
+        if self.errors:
+            return 3
+        return 1 if self.reaches(fail_on) else 0
+
+    def raise_for_status(self, fail_on: str = "fail") -> Result:
+        """Return self when `ok(fail_on)`.
+
+        Raises:
+            FindingsError: naming each broken check and each finding at or above `fail_on`.
+        """
+        if self.ok(fail_on):
+            return self
+        lines = [f"{o.code} error: {o.reason}" for o in self.errors]
+        lines += [f"{f.code} {f.severity.label}: {f.message}" for f in self.reaches(fail_on)]
+        raise FindingsError(f"{self.dataset.uri} is not fit to train on:\n" + "\n".join(lines))
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the published JSON form: plain types, NaN and infinity as None."""
+        body = {
+            "schema_version": SCHEMA_VERSION,
+            "run": plain(self.run),
+            "dataset": plain(self.dataset),
+            "reference": plain(self.reference),
+            "roles": plain(self.roles),
+            "settings": plain(self.settings),
+            "verdict": {"status": self.status.value, "findings": self._count_by_severity(), "errors": len(self.errors)},
+            "scores": plain(self.scores),
+            "outcomes": [_outcome_dict(outcome) for outcome in self.outcomes],
+            "findings": [{"fingerprint": self.fingerprint(f), **_finding_dict(f)} for f in self.findings],
+            "columns": plain(self.columns),
+            "approximations": plain(self.approximations),
+        }
+        return body
+
+    @property
+    def status(self) -> Status:
+        """The worst status of all checks: error, fail, warn or pass."""
+        return _worst(self.outcomes)
+
+    def to_json(self, path: str | Path | None = None) -> str:
+        """Return the result as JSON text (schema: `report/formats/result.schema.json`); write it to `path`."""
+        text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
+        if path is not None:
+            from audit.files import write_text
+
+            write_text(path, text)
+        return text
+
+    def to_html(self, path: str | Path | None = None, *, include_samples: bool = False) -> str:
+        """Return the report as one HTML file's text, and write it to `path`."""
+        from audit.report.render import render_html
+
+        text = render_html(self, include_samples=include_samples)
+        if path is not None:
+            from audit.files import write_text
+
+            write_text(path, text)
+        return text
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row a finding: fingerprint, code, dimension, severity, columns, message, value, limit ..."""
+        import pandas as pd
+
+        dimension = {outcome.code: outcome.dimension for outcome in self.outcomes}
+        names = ["fingerprint", "code", "dimension", "severity", "columns", "segment", "message", "statistic", "value"]
+        names += ["limit", "limit_source", "effect", "affected", "basis", "where", "remedy"]
+        rows = [
+            {
+                "fingerprint": self.fingerprint(f),
+                "dimension": dimension.get(f.code),
+                "severity": f.severity.label,
+                "columns": ", ".join(f.columns),
+                "basis": str(f.basis),
+                **{name: getattr(f, name) for name in ("code", "segment", "message", "statistic", "value", "limit")},
+                **{name: getattr(f, name) for name in ("limit_source", "effect", "affected", "where", "remedy")},
+            }
+            for f in self.findings
+        ]
+        return pd.DataFrame(rows, columns=names)
+
+    def _count_by_severity(self) -> dict[str, int]:
+        return {s.label: sum(f.severity is s for f in self.findings) for s in reversed(Severity)}
+
+
+def _worst(outcomes: tuple[Outcome, ...] | list[Outcome]) -> Status:
+    statuses = {outcome.status for outcome in outcomes}
+    for status in (Status.ERROR, Status.FAIL, Status.WARN, Status.PASS):
+        if status in statuses:
+            return status
+    return Status.NOT_APPLICABLE
+
+
+def _score(dimension: str, outcomes: list[Outcome]) -> Score:
+    count = {status: sum(o.status is status for o in outcomes) for status in Status}
+    judged = count[Status.PASS] + count[Status.WARN] + count[Status.FAIL]
+    value = 100 * (count[Status.PASS] + 0.5 * count[Status.WARN]) / judged if judged else None
+    return Score(
+        dimension,
+        value,
+        _worst(outcomes),
+        count[Status.PASS],
+        count[Status.WARN],
+        count[Status.FAIL],
+        count[Status.ERROR],
+        count[Status.SKIPPED] + count[Status.NOT_APPLICABLE],
+    )
+
+
+def _outcome_dict(outcome: Outcome) -> dict[str, Any]:
+    body: dict[str, Any] = plain(outcome)
+    del body["seconds"]  # the run's business: the rest is the same for the same seed and as_of
+    body["findings"] = len(outcome.findings)
+    return body
+
+
+def _finding_dict(finding: Finding) -> dict[str, Any]:
+    body: dict[str, Any] = plain(finding)
+    body["severity"] = finding.severity.label
+    body["basis"] = {**body["basis"], "text": str(finding.basis), "exact": finding.basis.exact}
+    return body
+
+
+def plain(value: Any) -> Any:
+    """Return a value as JSON types: dataclasses as dicts, times as ISO text, NaN and infinity as None."""
+    if value is None or isinstance(value, bool | str):
+        return value.value if isinstance(value, Status) else value
+    if isinstance(value, Severity):
+        return value.label
+    if isinstance(value, int):
+        return int(value)
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else None
+    if is_dataclass(value) and not isinstance(value, type):
+        return {f.name: plain(getattr(value, f.name)) for f in fields(value)}
+    if isinstance(value, Mapping):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, tuple | list | set | frozenset):
+        return [plain(item) for item in _ordered(value)]
+    if isinstance(value, dt.datetime | dt.date | dt.time):
+        return value.isoformat()
+    if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy
+        return plain(value.tolist())
+    return str(value)
+
+
+def _ordered(values: Any) -> Iterator[Any]:
+    return iter(sorted(values, key=str)) if isinstance(values, set | frozenset) else iter(values)

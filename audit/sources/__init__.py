@@ -1,0 +1,1 @@
+"""Open anything: files, frames, tables."""

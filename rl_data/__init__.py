@@ -1,0 +1,1 @@
+"""Trajectories, learners and their evaluation. It knows nothing of `audit`."""
