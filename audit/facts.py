@@ -25,6 +25,15 @@ Value = str | int | float | bool | dt.datetime | dt.date | None
 """One cell as plain Python: decimals come as int or float, bytes and nested values as text, NaN stays NaN."""
 
 
+def quote_name(name: str) -> str:
+    """Return a column name as SQL writes it, for `Finding.where` and `Expression`.
+
+    >>> print(quote_name('5" disk'))
+    "5"" disk"
+    """
+    return '"' + name.replace('"', '""') + '"'
+
+
 class Fact:
     """The base of all facts; it only marks them."""
 
@@ -148,8 +157,8 @@ class TextCounts(Fact):
 
 
 NULL_LIKE: tuple[str, ...] = (
-    "na", "n/a", "#n/a", "n.a.", "nan", "null", "none", "nil", "-", "--", "---", "?", "??", ".", "unknown", "missing", "undefined",
-    "not available", "not applicable", "#null!", "(null)", "<na>", "nat", "tbd",
+    "na", "n/a", "#n/a", "n.a.", "nan", "null", "none", "nil", "-", "--", "---", "?", "??", ".", "unknown", "missing",
+    "undefined", "not available", "not applicable", "#null!", "(null)", "<na>", "nat", "tbd",
 )  # fmt: skip
 """Strings that stand for "no value", after trimming and lower-casing (Deepchecks' list is the minimum)."""
 
@@ -170,7 +179,8 @@ class CountWhere(Fact):
     """Rows for which a column lies outside or inside bounds. Answer: int.
 
     Counts rows with `above < x` and `x < below` (each bound where given; both: the rows that satisfy both).
-    Bounds are numbers, or datetimes for temporal columns; NULL, NaN never count, infinities do.
+    Bounds are numbers, or datetimes for temporal columns; NULL, NaN never count, infinities do. A bound with a zone is
+    turned into UTC wall-clock time where the column has no zone.
     """
 
     column: str

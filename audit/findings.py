@@ -95,7 +95,8 @@ class Chart:
 
     `data` holds JSON values only (no NaN: use None), by kind:
 
-    - histogram: `edges` [k+1], `counts` [k], optional `reference` [k] (counts on the same edges), `density` [[x, y], ...]
+    - histogram: `edges` [k+1], `counts` [k], optional `reference` [k] (counts on these edges), `density`
+      [[x, y], ...]
     - bars: `labels` [k], `values` [k], optional `reference` [k], optional `limit`
     - heatmap: `rows` [r], `columns` [c], `values` [r][c], `low`, `high` (ends of the colour scale)
     - confusion: `labels` [k], `matrix` [k][k] (rows: given, columns: other), `row_title`, `column_title`

@@ -95,7 +95,7 @@ class ColumnProfile:
 
 @dataclass(frozen=True, slots=True)
 class Score:
-    """The score of a dimension: 100 x (passed + half of the warned) / evaluated checks, None when nothing was evaluated.
+    """The score of a dimension: 100 x (passed + half of the warned) / evaluated checks, None when there are none.
 
     It sums up; it never overrides a fail. `status` is the worst outcome of the dimension's checks.
     """
@@ -191,7 +191,7 @@ class Result:
 
     def to_dict(self) -> dict[str, Any]:
         """Return the published JSON form: plain types, NaN and infinity as None."""
-        body = {
+        return {
             "schema_version": SCHEMA_VERSION,
             "run": plain(self.run),
             "dataset": plain(self.dataset),
@@ -205,7 +205,6 @@ class Result:
             "columns": plain(self.columns),
             "approximations": plain(self.approximations),
         }
-        return body
 
     @property
     def status(self) -> Status:

@@ -66,11 +66,14 @@ class Sampled:
 
         Infinities stay; use `finite` for values without NaN and infinity.
         """
-        return self._once("numbers", column, lambda: _numbers(self.table.column(column)))
+        numbers: Floats = self._once("numbers", column, lambda: _numbers(self.table.column(column)))
+        return numbers
 
     def finite(self, column: str) -> Floats:
         """Return the finite values of a column, float64[<= n], in row order."""
-        return self._once("finite", column, lambda: _frozen(self.numbers(column)[np.isfinite(self.numbers(column))]))
+        values = self.numbers(column)
+        finite: Floats = self._once("finite", column, lambda: _frozen(values[np.isfinite(values)]))
+        return finite
 
     def codes(self, column: str) -> tuple[Codes, tuple[Value, ...]]:
         """Return any column as category codes: int64[n] with -1 for NULL (and NaN), and the values they stand for.
@@ -150,6 +153,8 @@ def _codes(column: Any) -> tuple[Codes, tuple[Value, ...]]:
     array = _plain(column)
     if pa.types.is_floating(array.type):
         array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
+    if pa.types.is_timestamp(array.type):
+        return _time_codes(array)
     if pa.types.is_nested(array.type) or pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
         array = pa.array([None if v is None else repr(v) for v in array.to_pylist()], pa.string())
     encoded = pc.dictionary_encode(array)
@@ -160,6 +165,34 @@ def _codes(column: Any) -> tuple[Codes, tuple[Value, ...]]:
     rank[order] = np.arange(len(values))
     rank[-1] = -1  # code -1 (missing) picks the last place
     return _frozen(rank[codes]), tuple(values[i] for i in order)
+
+
+def _time_codes(array: Any) -> tuple[Codes, tuple[Value, ...]]:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    zoned = array.type.tz is not None
+    micros = pc.cast(pc.cast(array, pa.timestamp("us", array.type.tz), safe=False), pa.int64())
+    distinct = np.unique(micros.drop_null().to_numpy(zero_copy_only=False))
+    codes = np.searchsorted(distinct, pc.fill_null(micros, 0).to_numpy(zero_copy_only=False)).astype(np.int64)
+    codes[np.asarray(pc.is_null(micros).to_numpy(zero_copy_only=False), dtype=bool)] = -1
+    return _frozen(codes), tuple(time_from_micros(int(m), zoned=zoned) for m in distinct)
+
+
+_EPOCH = dt.datetime(1970, 1, 1)
+
+
+def time_from_micros(micros: int, *, zoned: bool = False) -> dt.datetime:
+    """Return microseconds since 1970 as a datetime (UTC when `zoned`); years beyond 1 to 9999 are cut to the ends.
+
+    >>> time_from_micros(86_400_000_000)
+    datetime.datetime(1970, 1, 2, 0, 0)
+    """
+    try:
+        time = _EPOCH + dt.timedelta(microseconds=micros)
+    except OverflowError:
+        time = dt.datetime.max if micros > 0 else dt.datetime.min
+    return time.replace(tzinfo=dt.UTC) if zoned else time
 
 
 def _sort_key(value: Value) -> tuple[int, Any]:

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import Any, ClassVar, Protocol, TypeVar, runtime_checkable
+from typing import ClassVar, Protocol, TypeVar, cast, runtime_checkable
 
 from audit.dataset import Dataset, Kind
 from audit.errors import CheckError, ConfigError, did_you_mean
@@ -50,18 +50,19 @@ class Check(Protocol):
         ...
 
 
-C = TypeVar("C", bound=type[Any])
+C = TypeVar("C")
 _registry: dict[str, type[Check]] = {}
 _loaded = False
 
 
-def register(check: C) -> C:
+def register(check: type[C]) -> type[C]:
     """Class decorator: put a check into the registry.
 
     Raises:
         CheckError: it is not a frozen dataclass, its code, dimension or docstring is not as `Check` says, or another
             class has its code.
     """
+    known_as = cast(type[Check], check)
     where = f"check {check.__module__}.{check.__qualname__}"
     if not dataclasses.is_dataclass(check) or not check.__dataclass_params__.frozen:  # type: ignore[attr-defined]  # a dataclass always has it
         raise CheckError(f"{where} is not a frozen dataclass: put @dataclass(frozen=True, slots=True) below @register")
@@ -75,10 +76,11 @@ def register(check: C) -> C:
     for method in ("ask", "judge"):
         if not callable(getattr(check, method, None)):
             raise CheckError(f"{where} has no method `{method}`")
-    known = _registry.get(check.code)
+    code = known_as.code
+    known = _registry.get(code)
     if known is not None and (known.__module__, known.__qualname__) != (check.__module__, check.__qualname__):
-        raise CheckError(f"{where}: code {check.code} is taken by {known.__module__}.{known.__qualname__}")
-    _registry[check.code] = check
+        raise CheckError(f"{where}: code {code} is taken by {known.__module__}.{known.__qualname__}")
+    _registry[code] = known_as
     return check
 
 

@@ -1,0 +1,67 @@
+# `make` lists the targets. Everything lands in folders that git ignores.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+PYTHON ?= python3
+VENV ?= .venv
+DEMO_VENV ?= .venv-demo
+WORKERS ?= 2
+
+BIN = $(VENV)/bin
+PIP_INSTALL = -m pip --disable-pip-version-check install --quiet --quiet
+
+.PHONY: help demo test check format bench lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: $(DEMO_VENV)/.ready ## Audit real flights data and print the path of the report (light: no test tools)
+	@mkdir -p out
+	@$(DEMO_VENV)/bin/audit run sample_data/flights.parquet --fail-on never --format html -o out/flights.html
+	@echo "The report: $(CURDIR)/out/flights.html"
+
+test: $(VENV)/.ready ## Run the tests
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+check: $(VENV)/.ready ## Run every gate: ruff, mypy, import-linter, the tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
+
+format: $(VENV)/.ready ## Format the code and repair what ruff can
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.ready ## Measure against the speed targets (minutes; makes a 10,000,000-row file)
+	$(BIN)/python bench/run.py
+
+# Locked against PyPI alone, whatever this machine's pip is set to: the hashes must be those that everybody gets.
+COMPILE = env PIP_CONFIG_FILE=/dev/null PIP_INDEX_URL=https://pypi.org/simple PIP_EXTRA_INDEX_URL= PIP_FIND_LINKS= \
+  CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --generate-hashes \
+  --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
+
+lock: $(VENV)/.ready ## Pin the newest versions of all dependencies in requirements/
+	$(COMPILE) --output-file requirements/core.lock pyproject.toml
+	$(COMPILE) --extra test --extra dev --constraint requirements/core.lock --output-file requirements/all.lock pyproject.toml
+
+clean: ## Remove environments, caches and outputs
+	rm -rf $(VENV) $(DEMO_VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+
+define create_environment
+@$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; say which: make PYTHON=python3.12")'
+@echo "Creating $(@D) from $<"
+@$(PYTHON) -m venv $(@D)
+@$(@D)/bin/python $(PIP_INSTALL) --require-hashes -r $<
+@$(@D)/bin/python $(PIP_INSTALL) --no-deps --editable .
+@touch $@
+endef
+
+$(DEMO_VENV)/.ready: requirements/core.lock pyproject.toml
+	$(create_environment)
+
+$(VENV)/.ready: requirements/all.lock pyproject.toml
+	$(create_environment)

@@ -1,0 +1,89 @@
+"""The embedded engine: one DuckDB connection with limits on memory and threads, spilling to a folder of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    import duckdb
+    import pyarrow as pa
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What an audit may use.
+
+    Attributes:
+        memory: of the SQL engine, such as "2GB"; the sample and the models come on top.
+        threads: None means all processors that this process may use.
+        spill: the folder for what does not fit into memory; None means a temporary one, removed at the end.
+    """
+
+    memory: str = "1GB"
+    threads: int | None = None
+    spill: str | None = None
+
+    @property
+    def thread_count(self) -> int:
+        """The number of threads to use."""
+        return self.threads or len(os.sched_getaffinity(0))
+
+
+@dataclass(slots=True)
+class Connection:
+    """A DuckDB connection that counts its statements. Close it to remove what it spilled."""
+
+    limits: Limits
+    statements: list[str] = field(default_factory=list)
+    _connection: Any = None
+    _spill: str = ""
+
+    def __enter__(self) -> Connection:
+        """Open the connection."""
+        import duckdb
+
+        self._spill = tempfile.mkdtemp(prefix="audit-", dir=self.limits.spill)
+        self._connection = duckdb.connect(":memory:", config=self._settings())
+        self._connection.execute("SET TimeZone = 'UTC'")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Close the connection and remove what was spilled."""
+        self._connection.close()
+        shutil.rmtree(self._spill, ignore_errors=True)
+
+    @property
+    def raw(self) -> duckdb.DuckDBPyConnection:
+        """The connection itself, for readers that register files and frames."""
+        connection: duckdb.DuckDBPyConnection = self._connection
+        return connection
+
+    def rows(self, sql: str) -> Sequence[tuple[Any, ...]]:
+        """Run a statement and return its rows as plain Python values."""
+        self.statements.append(sql)
+        rows: Sequence[tuple[Any, ...]] = self._connection.execute(sql).fetchall()
+        return rows
+
+    def table(self, sql: str) -> pa.Table:
+        """Run a statement and return an Arrow table."""
+        self.statements.append(sql)
+        return self._connection.execute(sql).to_arrow_table()
+
+    def _settings(self) -> dict[str, str | bool | int | float | list[str]]:
+        return {
+            "memory_limit": self.limits.memory,
+            "threads": self.limits.thread_count,
+            "temp_directory": self._spill,
+            "preserve_insertion_order": False,
+            # Parquet statistics leave NaN out: without these two, a condition on floats is answered from them, wrongly
+            "disabled_optimizers": "statistics_propagation",
+            # nothing is fetched from the network, neither data nor extensions
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+            "allow_community_extensions": False,
+        }

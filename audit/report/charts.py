@@ -1,0 +1,37 @@
+"""Charts become pictures: the data of `findings.Chart` in, geometry out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+
+from audit.findings import Chart
+from audit.report.curves import draw_intervals, draw_line, draw_scatter
+from audit.report.distributions import draw_bars, draw_histogram
+from audit.report.matrices import draw_confusion, draw_heatmap
+from audit.report.picture import CARD, EVIDENCE, VIEW, Picture, Size
+from audit.report.wording import visible
+
+__all__ = ["CARD", "EVIDENCE", "VIEW", "draw"]
+
+_DRAW: Mapping[str, Callable[[Chart, Size], Picture]] = {
+    "histogram": draw_histogram,
+    "bars": draw_bars,
+    "heatmap": draw_heatmap,
+    "confusion": draw_confusion,
+    "line": draw_line,
+    "scatter": draw_scatter,
+    "intervals": draw_intervals,
+}
+
+
+def draw(chart: Chart, size: Size) -> Picture:
+    """Return the picture of a chart.
+
+    A chart whose data does not fit its kind (a plug-in's mistake) becomes a picture that says so: one bad chart must
+    not cost the reader the report.
+    """
+    try:
+        return _DRAW[chart.kind](chart, size)
+    except (KeyError, TypeError, ValueError, IndexError, AttributeError, ArithmeticError) as error:
+        reason = f"{type(error).__name__}: {error}"
+        return Picture(visible(chart.kind, 40), visible(chart.title, 160), problem=visible(reason, 200))

@@ -1,0 +1,180 @@
+"""Pictures over an axis: lines with bands, points, and intervals."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from audit.findings import Chart
+from audit.report.axes import Scale, moment, numbers_or_times, ticks
+from audit.report.picture import Canvas, Picture, Point, Size, fit, polyline, short
+from audit.report.wording import number, plural, visible
+
+_MOST_SERIES = 6  # as many colours and dashes as can be told apart
+
+
+def draw_line(chart: Chart, size: Size) -> Picture:
+    """Draw series over numbers or times, with a band where a series has `low` and `high`; None is a gap."""
+    xs, is_time = numbers_or_times(chart.data["x"])
+    series = list(chart.data["series"])
+    if not xs or not series or any(len(one["values"]) != len(xs) for one in series):
+        raise ValueError("each series needs one value, or None, for each x")
+    drawn = series[:_MOST_SERIES]
+    limit = chart.data.get("limit")
+    over = [v for one in drawn for key in ("values", "low", "high") for v in _numbers(one.get(key) or ())]
+    low, high = _range([*over, *([] if limit is None else [float(limit)])])
+    at = [value for value in xs if value is not None]
+    canvas = Canvas(46, 8, size.width - 12, size.height - 22)
+    x, y = Scale(min(at), max(at), canvas.left, canvas.right), Scale(low, high, canvas.bottom, canvas.top)
+    canvas.y_axis(y, ticks(low, high, size.y_ticks))
+    for i, one in enumerate(drawn):
+        canvas.path(f"a{i}", _band(xs, one, x, y))
+    for i, one in enumerate(drawn):
+        canvas.path(f"s{i}", polyline(_points(xs, one["values"], x, y)))
+        canvas.path(f"s{i} dot", "".join(_lonely(xs, one["values"], x, y)))
+    if limit is not None:
+        canvas.path("m", f"M{short(canvas.left)} {short(y(float(limit)))}H{short(canvas.right)}")
+    canvas.x_axis(x, ticks(min(at), max(at), size.x_ticks, is_time=is_time))
+    names = [visible(one.get("name", ""), 60) for one in series]
+    legend = [(f"s{i}", names[i]) for i in range(len(drawn)) if len(series) > 1 or "low" in drawn[i]]
+    if limit is not None:
+        legend.append(("m", f"limit {number(limit)}"))
+    if len(series) > len(drawn):
+        legend.append(("", f"{len(series) - len(drawn):,} more in the data below"))
+    span = max(at) - min(at)
+    words = [("–" if v is None else moment(v, span)) if is_time else number(v) for v in xs]
+    table = zip(words, *([number(v) for v in one["values"]] for one in series), strict=True)
+    return Picture(
+        "line",
+        visible(chart.title, 160),
+        f"{plural(len(series), 'line')} of {plural(len(xs), 'point')} from {words[0]} to {words[-1]}, "
+        f"between {number(min(over, default=None))} and {number(max(over, default=None))}.",
+        size.width,
+        size.height,
+        tuple(canvas.shapes),
+        tuple(canvas.texts),
+        ("\t".join([visible(chart.x_title, 60) or "x", *names]), *("\t".join(row) for row in table)),
+        f"near {canvas.box()} {len(xs)} " + " ".join("-99" if v is None else short(x(v)) for v in xs),
+        tuple(legend),
+        visible(chart.x_title, 60),
+        visible(chart.y_title, 60),
+    )
+
+
+def _numbers(values: Sequence[Any]) -> list[float]:
+    return [v for v in numbers_or_times(values)[0] if v is not None]
+
+
+def _range(values: Sequence[float]) -> tuple[float, float]:
+    if not values:
+        return 0.0, 1.0
+    low, high = min(values), max(values)
+    if low >= 0 and low <= 0.5 * high:
+        low = 0.0  # a baseline of zero, unless it would flatten the line
+    pad = 0.06 * (high - low) or abs(high) * 0.1 or 1.0
+    return (low if low == 0 else low - pad), high + pad
+
+
+def _points(xs: Sequence[float | None], values: Sequence[Any], x: Scale, y: Scale) -> list[Point | None]:
+    ys = numbers_or_times(values)[0]
+    return [None if px is None or py is None else (x(px), y(py)) for px, py in zip(xs, ys, strict=True)]
+
+
+def _lonely(xs: Sequence[float | None], values: Sequence[Any], x: Scale, y: Scale) -> list[str]:
+    """Return points without neighbours, which a line would not show."""
+    points = [None, *_points(xs, values, x, y), None]
+    return [
+        f"M{short(p[0])} {short(p[1])}h0"
+        for before, p, after in zip(points, points[1:], points[2:], strict=False)
+        if p is not None and before is None and after is None
+    ]
+
+
+def _band(xs: Sequence[float | None], one: Any, x: Scale, y: Scale) -> str:
+    if not one.get("low") or not one.get("high"):
+        return ""
+    lows, highs = _points(xs, one["low"], x, y), _points(xs, one["high"], x, y)
+    kept = [(low, high) for low, high in zip(lows, highs, strict=True) if low is not None and high is not None]
+    around = [low for low, _ in kept] + [high for _, high in reversed(kept)]
+    return polyline(around) + "Z" if len(kept) > 1 else ""
+
+
+def draw_scatter(chart: Chart, size: Size) -> Picture:
+    """Draw points as one path of round dots."""
+    xs, is_time = numbers_or_times(chart.data["x"])
+    ys, _ = numbers_or_times(chart.data["y"])
+    pairs = [(a, b) for a, b in zip(xs, ys, strict=True) if a is not None and b is not None]
+    if not pairs:
+        raise ValueError("there are no points")
+    x_low, x_high = min(a for a, _ in pairs), max(a for a, _ in pairs)
+    low, high = _range([b for _, b in pairs])
+    canvas = Canvas(46, 8, size.width - 12, size.height - 22)
+    x, y = Scale(x_low, x_high, canvas.left + 4, canvas.right - 4), Scale(low, high, canvas.bottom, canvas.top)
+    canvas.y_axis(y, ticks(low, high, size.y_ticks))
+    canvas.path("p", "".join(f"M{short(x(a))} {short(y(b))}h0" for a, b in pairs))
+    canvas.x_axis(x, ticks(x_low, x_high, size.x_ticks, is_time=is_time))
+    words = [moment(a, x_high - x_low) if is_time else number(a) for a, _ in pairs]
+    return Picture(
+        "scatter",
+        visible(chart.title, 160),
+        f"{plural(len(pairs), 'point')}; x from {number(x_low) if not is_time else moment(x_low, x_high - x_low)}, "
+        f"y between {number(min(b for _, b in pairs))} and {number(max(b for _, b in pairs))}.",
+        size.width,
+        size.height,
+        tuple(canvas.shapes),
+        tuple(canvas.texts),
+        (
+            f"{visible(chart.x_title, 60) or 'x'}\t{visible(chart.y_title, 60) or 'y'}",
+            *(f"{word}\t{number(b)}" for word, (_, b) in zip(words, pairs, strict=True)),
+        ),
+        f"near {canvas.box()} {len(pairs)} " + " ".join(short(x(a)) for a, _ in pairs),
+        (),
+        visible(chart.x_title, 60),
+        visible(chart.y_title, 60),
+    )
+
+
+def draw_intervals(chart: Chart, size: Size) -> Picture:
+    """Draw a value with its interval a row, and the limit as a dashed line."""
+    labels = [visible(label, 200) for label in chart.data["labels"]]
+    values, _ = numbers_or_times(chart.data["values"])
+    lows, highs = numbers_or_times(chart.data["low"])[0], numbers_or_times(chart.data["high"])[0]
+    if not labels or len({len(labels), len(values), len(lows), len(highs)}) != 1:
+        raise ValueError("intervals need a value, a low and a high for each label")
+    limit = chart.data.get("limit")
+    shown = min(len(labels), size.bars)
+    over = [v for v in (*values[:shown], *lows[:shown], *highs[:shown]) if v is not None]
+    over += [] if limit is None else [float(limit)]
+    low, high = _range(over)
+    row = 20
+    canvas = Canvas(size.label, 6, size.width - 14, 6 + row * shown)
+    x = Scale(low, high, canvas.left + 4, canvas.right - 4)
+    bars, dots = [], []
+    for i in range(shown):
+        middle = canvas.top + row * (i + 0.5)
+        canvas.text(canvas.left - 6, middle + 3.5, fit(labels[i], size.label - 10), "e")
+        start, end, value = lows[i], highs[i], values[i]
+        if start is not None and end is not None:
+            bars.append(f"M{short(x(start))} {short(middle)}H{short(x(end))}")
+        if value is not None:
+            dots.append(f"M{short(x(value))} {short(middle)}h0")
+    canvas.path("e", "".join(bars))
+    canvas.path("p big", "".join(dots))
+    if limit is not None:
+        canvas.path("m", f"M{short(x(float(limit)))} {short(canvas.top - 2)}V{short(canvas.bottom)}")
+    canvas.x_axis(x, ticks(low, high, size.x_ticks))
+    rows = zip(labels, values, lows, highs, strict=True)
+    return Picture(
+        "intervals",
+        visible(chart.title, 160),
+        f"{plural(len(labels), 'value')} with intervals, between {number(low)} and {number(high)}.",
+        size.width,
+        int(canvas.bottom + 20),
+        tuple(canvas.shapes),
+        tuple(canvas.texts),
+        ("value of\tvalue\tlow\thigh", *("\t".join([n, number(v), number(a), number(b)]) for n, v, a, b in rows)),
+        f"y 0 {short(canvas.top)} {size.width} {short(canvas.bottom)} {shown}",
+        () if limit is None else (("m", f"limit {number(limit)}"),),
+        visible(chart.x_title, 60),
+        visible(chart.y_title, 60),
+    )

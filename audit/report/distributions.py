@@ -1,0 +1,188 @@
+"""Pictures of distributions: histogram with density and reference, and bars."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+from typing import Any
+
+from audit.findings import Chart
+from audit.report.axes import Scale, moment, numbers_or_times, ticks
+from audit.report.picture import Canvas, Picture, Point, Size, fit, polyline, short
+from audit.report.wording import number, percent, plural, visible
+
+THIS, REFERENCE, DENSITY = "this data", "reference", "density"
+
+
+def draw_histogram(chart: Chart, size: Size) -> Picture:
+    """Draw bins as one silhouette, the reference as a stepped outline, the density as a line.
+
+    Bars show shares of the rows, so that a reference of another size compares; over bins of unequal width they show
+    share per unit, so that areas compare.
+    """
+    edges, is_time = numbers_or_times(chart.data["edges"])
+    if len(edges) < 2 or any(edge is None for edge in edges):
+        raise ValueError("a histogram needs at least two finite edges")
+    at = [float(edge) for edge in edges if edge is not None]
+    counts = [float(count or 0) for count in chart.data["counts"]]
+    reference = [float(count or 0) for count in chart.data.get("reference") or ()]
+    if len(counts) != len(at) - 1 or (reference and len(reference) != len(counts)):
+        raise ValueError("a histogram of k bins needs k + 1 edges")
+    widths = [high - low for low, high in pairwise(at)]
+    uneven = max(widths) > 1.001 * min(widths)
+    bars, shadow = _heights(counts, widths, uneven), _heights(reference, widths, uneven)
+    top = max([*bars, *shadow, 0.0]) * 1.06 or 1.0
+
+    canvas = Canvas(36 if not uneven else 10, 6, size.width - 8, size.height - 20)
+    x, y = Scale(at[0], at[-1], canvas.left, canvas.right), Scale(0, top, canvas.bottom, canvas.top)
+    if not uneven:
+        canvas.y_axis(y, ticks(0, top, size.y_ticks, share=True))
+    canvas.path("b", _silhouette(at, bars, x, y, closed=True))
+    if reference:
+        canvas.path("r", _silhouette(at, shadow, x, y, closed=False))
+    density = _density(chart.data.get("density") or (), at, widths, uneven, x, y, size.points)
+    canvas.path("k", density)
+    canvas.x_axis(x, ticks(at[0], at[-1], size.x_ticks, is_time=is_time))
+
+    names = [moment(edge, at[-1] - at[0]) if is_time else number(edge) for edge in at]
+    legend = [("b", THIS), ("r", REFERENCE)] if reference else []
+    if density:
+        legend.append(("k", DENSITY))
+    return Picture(
+        "histogram",
+        visible(chart.title, 160),
+        _histogram_summary(names, counts, bool(reference)),
+        size.width,
+        size.height,
+        tuple(canvas.shapes),
+        tuple(canvas.texts),
+        _histogram_lines(names, counts, reference),
+        f"{'edges' if uneven else 'x'} {canvas.box()} {len(counts)}"
+        + (" " + " ".join(short(x(edge)) for edge in at) if uneven else ""),
+        tuple(legend if not size.compact or reference else ()),
+        visible(chart.x_title, 60),
+        visible(chart.y_title, 60) or ("share per unit" if uneven else "share of rows"),
+        compact=size.compact,
+    )
+
+
+def _heights(counts: Sequence[float], widths: Sequence[float], uneven: bool) -> list[float]:
+    total = sum(counts) or 1.0
+    return [count / total / (width if uneven else 1.0) for count, width in zip(counts, widths, strict=False)]
+
+
+def _silhouette(at: Sequence[float], heights: Sequence[float], x: Scale, y: Scale, *, closed: bool) -> str:
+    floor = short(y(0))
+    steps = [f"V{short(y(h))}H{short(x(edge))}" for h, edge in zip(heights, at[1:], strict=True)]
+    return f"M{short(x(at[0]))} {floor}{''.join(steps)}V{floor}" + ("Z" if closed else "")
+
+
+def _density(
+    points: Sequence[Any], at: Sequence[float], widths: Sequence[float], uneven: bool, x: Scale, y: Scale, most: int
+) -> str:
+    """Return the density as a path, its area scaled to that of the bars: so any unit of the density will do."""
+    if len(points) < 2:
+        return ""
+    xs = numbers_or_times([point[0] for point in points])[0]
+    pairs = [(px, float(p[1])) for px, p in zip(xs, points, strict=True) if px is not None and p[1] is not None]
+    area = sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(pairs))
+    if not area > 0:
+        return ""
+    scale = (1.0 if uneven else widths[0]) / area
+    inside = [pair for pair in pairs if at[0] <= pair[0] <= at[-1]]
+    step = max(1, -(-len(inside) // most))
+    drawn: list[Point | None] = [(x(px), y(min(py * scale, y.high))) for px, py in inside[::step]]
+    return polyline(drawn)
+
+
+def _histogram_summary(names: Sequence[str], counts: Sequence[float], reference: bool) -> str:
+    total = sum(counts)
+    if not total:
+        return "Histogram without values."
+    peak = max(range(len(counts)), key=counts.__getitem__)
+    summary = f"Histogram from {names[0]} to {names[-1]}; fullest bin {names[peak]} to {names[peak + 1]}"
+    return f"{summary} with {percent(counts[peak] / total)}{'; the reference is overlaid' if reference else ''}."
+
+
+def _histogram_lines(names: Sequence[str], counts: Sequence[float], reference: Sequence[float]) -> tuple[str, ...]:
+    head = "from\tto\trows" + ("\treference" if reference else "")
+    rows = [f"{names[i]}\t{names[i + 1]}\t{number(_whole(count))}" for i, count in enumerate(counts)]
+    if reference:
+        rows = [f"{row}\t{number(_whole(count))}" for row, count in zip(rows, reference, strict=True)]
+    return (head, *rows)
+
+
+def _whole(value: float) -> float | int:
+    return int(value) if value == int(value) else value
+
+
+def draw_bars(chart: Chart, size: Size) -> Picture:
+    """Draw horizontal bars with their labels and values; the reference is a mark, the limit a dashed line.
+
+    Counts with a reference are drawn as shares, each of its own total, because the two rarely have the same size.
+    """
+    labels = [visible(label, 200) for label in chart.data["labels"]]
+    values = [_number_or_zero(value) for value in chart.data["values"]]
+    reference = [_number_or_zero(value) for value in chart.data.get("reference") or ()]
+    if len(labels) != len(values) or (reference and len(reference) != len(values)):
+        raise ValueError("bars need as many values as labels")
+    if not values:
+        raise ValueError("there are no bars")
+    lines = _bar_lines(labels, values, reference)
+    as_share = bool(reference) and max([*values, *reference]) > 1 and min([*values, *reference]) >= 0
+    if as_share:
+        values = [value / (sum(values) or 1) for value in values]
+        reference = [value / (sum(reference) or 1) for value in reference]
+    shown = min(len(values), size.bars)
+    limit = chart.data.get("limit")
+    scale_over = [*values[:shown], *reference[:shown], 0.0, *([] if limit is None else [float(limit)])]
+
+    row = 13 if size.compact else 20
+    canvas = Canvas(size.label, 4, size.width - 54, 4 + row * shown)
+    x = Scale(min(scale_over), max(scale_over) or 1.0, canvas.left, canvas.right)
+    thick = row - (3 if size.compact else 6)
+    bars, marks = [], []
+    for i, (label, value) in enumerate(zip(labels[:shown], values, strict=False)):
+        y = canvas.top + row * i
+        bars.append(f"M{short(x(0))} {short(y)}H{short(x(value))}v{thick}H{short(x(0))}Z")
+        middle = y + thick / 2 + 3.5
+        canvas.text(canvas.left - 6, middle, fit(label, size.label - 10), "e")
+        canvas.text(max(x(value), x(0)) + 4, middle, percent(value) if as_share else number(_whole(value)), "s v")
+        if reference:
+            marks.append(f"M{short(x(reference[i]))} {short(y - 1)}v{thick + 2}")
+    canvas.path("b", "".join(bars))
+    canvas.path("t", "".join(marks))
+    if limit is not None:
+        canvas.path("m", f"M{short(x(float(limit)))} {short(canvas.top - 3)}V{short(canvas.bottom)}")
+    rest = len(labels) - shown
+    if rest:
+        canvas.text(canvas.left, canvas.bottom + 9, f"and {rest:,} more, in the data below", "s")
+    legend = [("b", THIS), ("t", REFERENCE)] if reference else []
+    if limit is not None:
+        legend.append(("m", f"limit {number(limit)}"))
+    return Picture(
+        "bars",
+        visible(chart.title, 160),
+        f"{plural(len(labels), 'bar')}; largest first shown: {fit(labels[0], 300)} at {lines[1].split(chr(9))[1]}.",
+        size.width,
+        int(canvas.bottom + (14 if rest else 4)),
+        tuple(canvas.shapes),
+        tuple(canvas.texts),
+        lines,
+        f"y 0 {short(canvas.top)} {size.width} {short(canvas.bottom)} {shown}",
+        tuple(legend),
+        visible(chart.x_title, 60),
+        visible(chart.y_title, 60),
+        compact=size.compact,
+    )
+
+
+def _bar_lines(labels: Sequence[str], values: Sequence[float], reference: Sequence[float]) -> tuple[str, ...]:
+    rows = [f"{label}\t{number(_whole(value))}" for label, value in zip(labels, values, strict=True)]
+    if reference:
+        rows = [f"{row}\t{number(_whole(value))}" for row, value in zip(rows, reference, strict=True)]
+    return ("value\trows" + ("\treference" if reference else ""), *rows)
+
+
+def _number_or_zero(value: Any) -> float:
+    return numbers_or_times([value])[0][0] or 0.0

@@ -1,0 +1,89 @@
+"""A result as one HTML file: no network, no inline style, a strict content security policy, readable without script."""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from audit.errors import AuditError
+from audit.report.page import make_page
+from audit.report.wording import listing, number, percent, visible
+from audit.result import Result
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_POLICY = (
+    "default-src 'none'; script-src {script}; style-src {style}; img-src data:; base-uri 'none'; form-action 'none'; "
+    "require-trusted-types-for 'script'; trusted-types 'none'"
+)
+
+
+def render_html(result: Result, *, include_samples: bool = False) -> str:
+    """Return the report of a result as the text of one HTML file; the same result gives the same text.
+
+    Args:
+        result: what to draw; nothing else is read, and no statistic is computed.
+        include_samples: show evidence that consists of values of the data (evidence keys named `examples...`).
+
+    Raises:
+        AuditError: the templates are not where the package was installed.
+    """
+    from markupsafe import Markup
+
+    environment = _environment()
+    style, script = _asset("style.css"), _asset("app.js")
+    policy = _POLICY.format(script=_hash(script), style=_hash(style))
+    return environment.get_template("report.html").render(
+        page=make_page(result, include_samples=include_samples),
+        policy=policy,
+        style=Markup(style),  # noqa: S704  # our own file, hashed into the policy: never data
+        script=Markup(script),  # noqa: S704
+    )
+
+
+@functools.lru_cache(maxsize=1)
+def templates() -> Path:
+    """Return the folder of the templates: beside this module in an installed package, else the checkout's.
+
+    Raises:
+        AuditError: neither exists.
+    """
+    here = Path(__file__).resolve()
+    for folder in (here.parent / "templates", here.parents[2] / "reports" / "templates"):
+        if (folder / "report.html").is_file():
+            return folder
+    raise AuditError(f"the report's templates are missing beside {here.parent}; reinstall dataset-audit")
+
+
+@functools.lru_cache(maxsize=1)
+def _environment() -> Environment:
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FileSystemLoader(templates()),
+        autoescape=True,  # for every template: select_autoescape() decides by the end of the name
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        auto_reload=False,
+    )
+    filters: dict[str, Any] = {"visible": visible, "number": number, "percent": percent, "listing": listing}
+    environment.filters.update(filters)
+    return environment
+
+
+@functools.lru_cache(maxsize=2)
+def _asset(name: str) -> str:
+    r"""Return the style or the script with `\n` line ends: browsers hash what the parser sees."""
+    text = (templates() / name).read_text("utf-8").replace("\r\n", "\n")
+    for ending in ("</script", "</style", "<!--"):
+        assert ending not in text.lower(), f"{name} holds {ending}, which would end it early"
+    return text
+
+
+def _hash(text: str) -> str:
+    return f"'sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}'"

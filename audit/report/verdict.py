@@ -1,0 +1,142 @@
+"""The words that sum a result up: verdict, what to do, what was not checked. The same in every output."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from audit.findings import Finding, Outcome, Severity, Status
+from audit.report.wording import listing, plural, title_of
+from audit.result import Result
+
+MOST_ACTIONS = 7
+"""More than this is not a list of what to do, but a list of everything."""
+
+NOT_EVALUATED = (Status.NOT_APPLICABLE, Status.SKIPPED)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """`status` is pass, warn, fail, error or none (nothing was evaluated); `headline` and `rest` make the sentence."""
+
+    status: str
+    headline: str
+    rest: str
+
+    def __str__(self) -> str:
+        """Return the sentence."""
+        return f"{self.headline}: {self.rest}."
+
+
+@dataclass(frozen=True, slots=True)
+class Action:
+    """One thing to do: all findings of a check at `warn` or worse, spoken for by the worst of them."""
+
+    code: str
+    name: str
+    worst: Finding
+    findings: int
+    columns: tuple[str, ...]
+
+    @property
+    def subject(self) -> str:
+        """What it is about: some columns, or the whole dataset."""
+        if not self.columns:
+            return "the dataset as a whole"
+        return f"{plural(len(self.columns), 'column')}: {listing(self.columns, 5)}"
+
+
+@dataclass(frozen=True, slots=True)
+class Unchecked:
+    """A reason, and the checks (or the columns of one check) that it kept from being evaluated."""
+
+    reason: str
+    codes: tuple[str, ...]
+    names: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+
+
+def verdict(result: Result) -> Verdict:
+    """Return whether the data is ready to train on, in one sentence."""
+    count = {status: sum(o.status is status for o in result.outcomes) for status in Status}
+    left_out = sum(count[status] for status in NOT_EVALUATED)
+    parts = []
+    if count[Status.FAIL]:
+        parts.append(f"{plural(count[Status.FAIL], 'check')} fail{'s' if count[Status.FAIL] == 1 else ''}")
+    if count[Status.ERROR]:
+        parts.append(f"{plural(count[Status.ERROR], 'check')} broke")
+    if count[Status.WARN]:
+        noun = "" if parts else " check" if count[Status.WARN] == 1 else " checks"
+        parts.append(f"{count[Status.WARN]}{noun} warn{'s' if count[Status.WARN] == 1 else ''}")
+    if count[Status.PASS]:
+        everything = not parts
+        noun = " check" if count[Status.PASS] == 1 else " checks"
+        passes = f"{count[Status.PASS]}{noun if everything else ''} pass{'es' if count[Status.PASS] == 1 else ''}"
+        parts.append(f"all {passes}" if everything and count[Status.PASS] > 1 else passes)
+    if left_out:
+        noun = "" if parts else " checks" if left_out > 1 else " check"
+        parts.append(f"{left_out}{noun} could not be evaluated")
+    status, headline = _headline(count[Status.FAIL], count[Status.ERROR], count[Status.WARN], count[Status.PASS])
+    return Verdict(status, headline, "; ".join(parts) or "no check took part")
+
+
+def _headline(failed: int, broken: int, warned: int, passed: int) -> tuple[str, str]:
+    if failed:
+        return "fail", "Not ready to train on"
+    if broken:
+        return "error", "No verdict"
+    if warned:
+        return "warn", "Usable with care"
+    if passed:
+        return "pass", "Ready to train on"
+    return "none", "Not assessed"
+
+
+def actions(result: Result) -> tuple[tuple[Action, ...], int]:
+    """Return at most seven actions, worst first, and how many more checks have findings at `warn` or above."""
+    names = {outcome.code: outcome.name for outcome in result.outcomes}
+    grouped: dict[str, list[Finding]] = {}
+    for finding in result.findings:  # worst first, so the groups come worst first too
+        if finding.severity >= Severity.WARN:
+            grouped.setdefault(finding.code, []).append(finding)
+    found = [
+        Action(code, title_of(names.get(code, code)), group[0], len(group), _columns(group))
+        for code, group in grouped.items()
+    ]
+    return tuple(found[:MOST_ACTIONS]), max(len(found) - MOST_ACTIONS, 0)
+
+
+def _columns(findings: Sequence[Finding]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(column for finding in findings for column in finding.columns))
+
+
+def unchecked(result: Result) -> tuple[Unchecked, ...]:
+    """Return the checks that judged nothing, by reason, in the order of the checks."""
+    grouped: dict[str, list[Outcome]] = {}
+    for outcome in result.outcomes:
+        if outcome.status in NOT_EVALUATED:
+            grouped.setdefault(outcome.reason, []).append(outcome)
+    return tuple(
+        Unchecked(reason, tuple(o.code for o in group), tuple(title_of(o.name) for o in group))
+        for reason, group in grouped.items()
+    )
+
+
+def partly_unchecked(result: Result) -> tuple[Unchecked, ...]:
+    """Return the columns, or parts, that an evaluated check could not judge, by check and reason."""
+    found = []
+    for outcome in result.outcomes:
+        if outcome.status in NOT_EVALUATED:
+            continue
+        grouped: dict[str, list[str]] = {}
+        for entry in outcome.not_evaluated:
+            grouped.setdefault(entry.reason, []).extend(entry.columns)
+        name = title_of(outcome.name)
+        found += [Unchecked(reason, (outcome.code,), (name,), tuple(columns)) for reason, columns in grouped.items()]
+    return tuple(found)
+
+
+def missing_options(groups: Sequence[Unchecked]) -> tuple[str, ...]:
+    """Return the command-line options that the reasons ask for, such as `--time`."""
+    return tuple(dict.fromkeys(option for group in groups for option in re.findall(r"--[a-z][a-z-]*", group.reason)))

@@ -1,0 +1,392 @@
+"""One audit from start to end: source, sample, roles, asks, answers, judgements, result."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime as dt
+import platform
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from audit._version import __version__
+from audit.checks import installed, select
+from audit.config import Config, load_config, make_check, make_config, merge
+from audit.dataset import Dataset, Kind
+from audit.engine.dialect import DUCKDB
+from audit.engine.draw import draw
+from audit.engine.duckdb import Connection, Limits
+from audit.engine.plan import Engine, facts_in, fill
+from audit.errors import AuditError, CheckError, ConfigError
+from audit.facts import Asks, Fact, OnReference
+from audit.findings import Finding, Judgement, Measurement, NotEvaluated, Outcome, Severity, Status, View
+from audit.profile import make_profiles, profile_asks
+from audit.result import DatasetSummary, Result, RoleAssignment, Run, plain
+from audit.roles import assign_roles
+from audit.source import open_relation
+from audit.sources.relation import Relation
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is being done, how many steps are done, and of how many."""
+
+
+def _silent(_what: str, _done: int, _of: int) -> None:
+    """Report nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """A dataset that has been opened: what checks see of it, and the engine that answers for it."""
+
+    dataset: Dataset
+    engine: Engine
+    relation: Relation
+
+
+@dataclass(slots=True)
+class Case:
+    """One check during one run."""
+
+    code: str
+    check: Any
+    options: Mapping[str, Any]
+    asks: Asks | None = None
+    outcome: Outcome | None = None
+    seconds: float = 0.0
+
+
+def run(
+    data: object,
+    *,
+    config: Config | Mapping[str, Any] | str | None = None,
+    reference: object | None = None,
+    progress: Progress = _silent,
+    rows_out: str | None = None,
+    rows_limit: int = 1_000,
+    **settings: Any,
+) -> Result:
+    """Audit a dataset and return the result.
+
+    Args:
+        data: a path, glob, folder or fsspec url; a pandas or polars frame; an Arrow table or anything with
+            `__arrow_c_stream__`; a DuckDB relation.
+        config: a `Config`, a mapping of settings, or the path of an audit.yaml or pyproject.toml.
+        reference: the dataset to compare with, in any of the forms of `data`.
+        progress: called as the audit goes on.
+        rows_out: a folder to write the rows behind each finding to.
+        rows_limit: most rows a finding in `rows_out`; the true total is written beside them.
+        **settings: single settings on top of `config`; role names (`label="y"`) are taken as roles.
+
+    Returns:
+        The result; see `Result.ok`, `Result.raise_for_status`, `Result.findings`.
+
+    Raises:
+        SourceError: the data cannot be found, opened or read.
+        RolesError: a role names a column that is not there or unfit.
+        ConfigError: a setting is unknown or out of range.
+    """
+    started = time.perf_counter()
+    settled = _settle(config, settings)
+    with Connection(Limits(settled.memory, settled.threads, settled.spill)) as connection:
+        timings: dict[str, float] = {}
+        clock = _Clock(timings)
+        progress("opening", 0, 0)
+        now = settled.now
+        other = reference if reference is not None else settled.reference
+        against = open_subject(connection, other, settled, now, name="reference") if other is not None else None
+        clock.lap("open reference")
+        subject = open_subject(connection, data, settled, now, name=settled.name, reference=against)
+        clock.lap("open and sample")
+        cases = list(_cases(settled))
+        ask_all(cases, subject.dataset)
+        asked = [fact for case in cases if case.asks for fact in facts_in(case.asks)]
+        profile = profile_asks(subject.dataset)
+        facts = [*asked, *facts_in(profile)]
+        answers = answer_all(facts, subject, against, lambda what: progress(what, 0, len(cases)))
+        clock.lap("facts")
+        for done, case in enumerate(cases):
+            progress(f"judging {case.code}", done, len(cases))
+            judge_case(case, answers)
+        clock.lap("checks")
+        profiles = make_profiles(subject.dataset, fill(profile, answers))
+        clock.lap("profiles")
+        result = Result(
+            run=Run("", "", 0.0),
+            dataset=_summary(subject),
+            roles=tuple(RoleAssignment(e.role, e.columns, e.reason, e.given) for e in subject.dataset.roles.evidence),
+            outcomes=tuple(case.outcome for case in cases if case.outcome is not None),
+            columns=profiles,
+            settings={**settled.to_settings(), "as_of": now.isoformat()},
+            approximations=_approximations(subject, against),
+            reference=_summary(against) if against is not None else None,
+        )
+        if rows_out is not None:
+            from audit.rows_out import write_rows
+
+            progress("writing rows", 0, 0)
+            write_rows(result, subject.engine, rows_out, rows_limit)
+            clock.lap("rows out")
+        timings.update({case.code: round(case.seconds, 6) for case in cases if case.seconds})
+        return dataclasses.replace(result, run=_run_info(started, timings, settled, len(connection.statements)))
+
+
+class _Clock:
+    """Laps between named moments."""
+
+    def __init__(self, laps: dict[str, float]) -> None:
+        self._laps = laps
+        self._last = time.perf_counter()
+
+    def lap(self, name: str) -> None:
+        now = time.perf_counter()
+        self._laps[name] = round(now - self._last, 6)
+        self._last = now
+
+
+def _settle(config: Config | Mapping[str, Any] | str | None, settings: Mapping[str, Any]) -> Config:
+    if config is None:
+        base = Config()
+    elif isinstance(config, Config):
+        base = config
+    elif isinstance(config, Mapping):
+        base = make_config(config, "config")
+    else:
+        base = load_config(config)
+    if not settings:
+        return base
+    roles = {name: value for name, value in settings.items() if name in _ROLE_NAMES}
+    others = {name: value for name, value in settings.items() if name not in _ROLE_NAMES}
+    return merge(base, {**others, **({"roles": roles} if roles else {})}, "settings")
+
+
+_ROLE_NAMES = frozenset(
+    (
+        "label",
+        "label_kind",
+        "prediction",
+        "annotators",
+        "probabilities",
+        "probability_classes",
+        "time",
+        "ingested",
+        "key",
+    )
+) | {"group", "split", "weight", "features"}
+
+
+def open_subject(
+    connection: Connection,
+    data: object,
+    config: Config,
+    now: dt.datetime,
+    *,
+    name: str | None,
+    reference: Subject | None = None,
+) -> Subject:
+    """Open a dataset, draw its sample and give out the roles."""
+    relation = open_relation(connection.raw, data, name=name)
+    sample = draw(
+        connection,
+        relation.columns,
+        relation.sql,
+        relation.row_id,
+        DUCKDB,
+        rows=relation.rows,
+        wanted=config.sample,
+        seed=config.seed,
+    )
+    roles = assign_roles(relation.columns, sample, config.roles)
+    dataset = Dataset(
+        uri=relation.uri,
+        id=config.name or relation.id,
+        columns=relation.columns,
+        rows=relation.rows,
+        as_of=now,
+        kind=Kind.TABULAR,
+        roles=roles,
+        timezone=config.timezone,
+        seed=config.seed,
+        schema_hash=relation.schema_hash,
+        size=relation.size,
+        reference=reference.dataset if reference is not None else None,
+        notes=relation.notes,
+    )
+    engine = Engine(connection, relation.sql, relation.row_id, relation.columns, relation.rows, sample)
+    return Subject(dataset, engine, relation)
+
+
+def _cases(config: Config) -> Iterator[Case]:
+    checks = installed()
+    for code in config.checks:
+        if code.upper() not in checks:
+            select([code], [])  # raises, with the nearest name
+            raise ConfigError(f"options are given by check code, and '{code}' is not one; `audit checks` lists them")
+    chosen = select(config.select, config.ignore)
+    options = {code.upper(): values for code, values in config.checks.items()}
+    for code, check in checks.items():
+        case = Case(code, make_check(check, options.get(code, {})), options.get(code, {}))
+        if code not in chosen:
+            case.outcome = _outcome(case, Status.SKIPPED, "left out by --select or --ignore")
+        yield case
+
+
+def ask_all(cases: list[Case], data: Dataset) -> None:
+    """Let every check ask; those that do not apply, or break, get their outcome now."""
+    for case in cases:
+        if case.outcome is not None:
+            continue
+        if not data.kind & case.check.kinds:
+            case.outcome = _outcome(case, Status.NOT_APPLICABLE, f"it judges other data than {_words(data.kind)}")
+            continue
+        try:
+            asks = case.check.ask(data)
+            if not isinstance(asks, NotEvaluated | Mapping):
+                raise CheckError(f"ask returned {type(asks).__name__}, not a dict of facts or NotEvaluated")
+        except Exception as error:
+            case.outcome = _outcome(case, Status.ERROR, _error_text("ask", error))
+            continue
+        if isinstance(asks, NotEvaluated):
+            case.outcome = dataclasses.replace(
+                _outcome(case, Status.NOT_APPLICABLE, asks.reason), not_evaluated=(asks,)
+            )
+        else:
+            case.asks = asks
+
+
+def answer_all(
+    facts: list[Fact], subject: Subject, against: Subject | None, progress: Callable[[str], None]
+) -> Mapping[Fact, Any]:
+    """Return the answers to facts about the data and about the reference."""
+    own = [fact for fact in facts if not isinstance(fact, OnReference)]
+    others = [fact for fact in facts if isinstance(fact, OnReference)]
+    answers = dict(subject.engine.answer(own, progress))
+    if against is None:
+        answers.update(dict.fromkeys(others))
+    elif others:
+        inner = against.engine.answer([fact.fact for fact in others], progress)
+        answers.update({fact: inner[fact.fact] for fact in others})
+    return answers
+
+
+def judge_case(case: Case, answers: Mapping[Fact, Any]) -> None:
+    """Let one check judge, unless its outcome is settled."""
+    if case.outcome is not None or case.asks is None:
+        return
+    started = time.perf_counter()
+    try:
+        said = list(case.check.judge(fill(case.asks, answers)))
+        case.outcome = _settled_outcome(case, said)
+    except Exception as error:
+        case.outcome = _outcome(case, Status.ERROR, _error_text("judge", error))
+    case.seconds = time.perf_counter() - started
+
+
+def _settled_outcome(case: Case, said: list[Judgement]) -> Outcome:
+    for item in said:
+        if not isinstance(item, Finding | Measurement | NotEvaluated | View):
+            raise CheckError(f"judge yielded {type(item).__name__}, not a Finding, Measurement, NotEvaluated or View")
+        if isinstance(item, Finding) and item.code != case.code:
+            raise CheckError(f"judge of {case.code} yielded a finding of {item.code}")
+    findings = tuple(_sourced(item, case) for item in said if isinstance(item, Finding))
+    measurements = tuple(item for item in said if isinstance(item, Measurement))
+    not_evaluated = tuple(item for item in said if isinstance(item, NotEvaluated))
+    worst = max((finding.severity for finding in findings), default=None)
+    if worst is None and not measurements and not_evaluated:
+        status, reason = Status.NOT_APPLICABLE, not_evaluated[0].reason
+    elif worst is Severity.FAIL or worst is Severity.WARN:
+        status, reason = Status(worst.label), _counted(findings)
+    else:
+        status, reason = Status.PASS, _counted(findings) if findings else f"{len(measurements)} numbers within limits"
+        if not findings and not measurements:
+            reason = "nothing found"
+    return dataclasses.replace(
+        _outcome(case, status, reason),
+        findings=findings,
+        measurements=measurements,
+        not_evaluated=not_evaluated,
+        views=tuple(item for item in said if isinstance(item, View)),
+    )
+
+
+def _sourced(finding: Finding, case: Case) -> Finding:
+    """Say that a limit was set by the user where the check has options from the configuration."""
+    if case.options and finding.limit_source == "default":
+        return dataclasses.replace(finding, limit_source="configuration")
+    return finding
+
+
+def _counted(findings: tuple[Finding, ...]) -> str:
+    counts = {s: sum(f.severity is s for f in findings) for s in (Severity.FAIL, Severity.WARN, Severity.INFO)}
+    return ", ".join(f"{n} {s.label}" for s, n in counts.items() if n)
+
+
+def _outcome(case: Case, status: Status, reason: str) -> Outcome:
+    return Outcome(
+        code=case.code,
+        name=case.check.name,
+        dimension=case.check.dimension,
+        status=status,
+        reason=reason,
+        options=plain({f.name: getattr(case.check, f.name) for f in dataclasses.fields(case.check)}),
+    )
+
+
+def _error_text(method: str, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    name = "" if isinstance(error, AuditError | ValueError) else f"{type(error).__name__}: "
+    return f"the check broke in {method}: {name}{text[:500]}"
+
+
+def _words(kind: Kind) -> str:
+    return "tabular data" if kind is Kind.TABULAR else "trajectories"
+
+
+def _summary(subject: Subject) -> DatasetSummary:
+    data = subject.dataset
+    return DatasetSummary(
+        uri=data.uri,
+        id=data.id,
+        kind="tabular" if data.kind is Kind.TABULAR else "trajectory",
+        rows=data.rows,
+        columns=len(data.columns),
+        bytes=data.size,
+        schema_hash=data.schema_hash,
+        notes=data.notes,
+    )
+
+
+def _approximations(subject: Subject, against: Subject | None) -> tuple[str, ...]:
+    said = []
+    for name, one in (("data", subject), ("reference", against)):
+        if one is not None and not one.engine.sample.exact:
+            said.append(
+                f"{name}: distributions, associations and models rest on a {one.engine.sample.basis}; "
+                "counts, extremes, keys and duplicates on all rows"
+            )
+    return tuple(said)
+
+
+def _run_info(started: float, timings: Mapping[str, float], config: Config, statements: int) -> Run:
+    from importlib.metadata import version
+
+    names = ("duckdb", "numpy", "pyarrow", "scipy", "scikit-learn", "pandas")
+    return Run(
+        id=uuid.uuid4().hex,
+        started=dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+        seconds=round(time.perf_counter() - started, 3),
+        timings={**timings, "statements": float(statements)},
+        tool_version=__version__,
+        versions={"python": platform.python_version(), **{name: version(name) for name in names}},
+        peak_memory_mb=_peak_memory_mb(),
+        threads=Limits(config.memory, config.threads, config.spill).thread_count,
+    )
+
+
+def _peak_memory_mb() -> float | None:
+    try:
+        import resource
+    except ImportError:  # not on Windows
+        return None
+    return round(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024, 1)
