@@ -11,6 +11,7 @@ everything else (moments, extremes, histograms) is over finite values only.
 from __future__ import annotations
 
 import datetime as dt
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -22,7 +23,8 @@ Facts = Mapping[str, Any]
 """The same shape, with answers in place of facts."""
 
 Value = str | int | float | bool | dt.datetime | dt.date | None
-"""One cell as plain Python: decimals come as int or float, bytes and nested values as text, NaN stays NaN."""
+"""One cell as plain Python: decimals come as int or float, dates as datetimes at midnight, bytes and nested
+values as text; NaN stays NaN."""
 
 
 def quote_name(name: str) -> str:
@@ -104,12 +106,14 @@ class MomentValues:
     @property
     def skewness(self) -> float:
         """Population skewness g1 = sqrt(n) m3 / m2^1.5 (scipy.stats.skew's default)."""
-        return self.n**0.5 * self.m3 / self.m2**1.5 if self.m2 > 0 else float("nan")
+        usable = self.m2 > 0 and math.isfinite(self.m3) and math.isfinite(self.m2)
+        return self.n**0.5 * self.m3 / self.m2**1.5 if usable else float("nan")
 
     @property
     def kurtosis(self) -> float:
         """Population excess kurtosis g2 = n m4 / m2^2 - 3 (scipy.stats.kurtosis' default)."""
-        return self.n * self.m4 / self.m2**2 - 3.0 if self.m2 > 0 else float("nan")
+        usable = self.m2 > 0 and math.isfinite(self.m4) and math.isfinite(self.m2)
+        return self.n * self.m4 / self.m2**2 - 3.0 if usable else float("nan")
 
 
 @dataclass(frozen=True, slots=True)

@@ -153,7 +153,7 @@ def _codes(column: Any) -> tuple[Codes, tuple[Value, ...]]:
     array = _plain(column)
     if pa.types.is_floating(array.type):
         array = pc.if_else(pc.is_nan(array), pa.scalar(None, array.type), array)
-    if pa.types.is_timestamp(array.type):
+    if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):
         return _time_codes(array)
     if pa.types.is_nested(array.type) or pa.types.is_binary(array.type) or pa.types.is_large_binary(array.type):
         array = pa.array([None if v is None else repr(v) for v in array.to_pylist()], pa.string())
@@ -171,12 +171,12 @@ def _time_codes(array: Any) -> tuple[Codes, tuple[Value, ...]]:
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    zoned = array.type.tz is not None
-    micros = pc.cast(pc.cast(array, pa.timestamp("us", array.type.tz), safe=False), pa.int64())
+    zone = getattr(array.type, "tz", None)
+    micros = pc.cast(pc.cast(array, pa.timestamp("us", zone), safe=False), pa.int64())
     distinct = np.unique(micros.drop_null().to_numpy(zero_copy_only=False))
     codes = np.searchsorted(distinct, pc.fill_null(micros, 0).to_numpy(zero_copy_only=False)).astype(np.int64)
     codes[np.asarray(pc.is_null(micros).to_numpy(zero_copy_only=False), dtype=bool)] = -1
-    return _frozen(codes), tuple(time_from_micros(int(m), zoned=zoned) for m in distinct)
+    return _frozen(codes), tuple(time_from_micros(int(m), zoned=zone is not None) for m in distinct)
 
 
 _EPOCH = dt.datetime(1970, 1, 1)

@@ -114,7 +114,7 @@ def test_a_broken_plugin_is_one_clear_line(tmp_path: Path, orders: Path, code: s
     (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: half-a-check\nVersion: 0.3\n")
     (metadata / "entry_points.txt").write_text("[dataset_audit.checks]\nhalf = half_a_check\n")
     done = run_audit("run", orders, plugins=tmp_path)
-    assert done.returncode == 2, done.stderr
+    assert done.returncode == 3, done.stderr
     assert done.stdout == ""
     assert "Traceback" not in done.stderr
     (line,) = done.stderr.strip().splitlines()

@@ -108,7 +108,7 @@ def check_by_code(code: str) -> type[Check]:
     checks = installed()
     if code.upper() in checks:
         return checks[code.upper()]
-    raise ConfigError(f"unknown check '{code}'{did_you_mean(code.upper(), checks)}; `audit checks` lists them all")
+    raise ConfigError(f"unknown check '{code}'{did_you_mean(code.upper(), checks)} (`audit checks` lists them all)")
 
 
 def select(selected: Iterable[str], ignored: Iterable[str]) -> set[str]:
@@ -129,7 +129,7 @@ def _matching(word: str) -> set[str]:
     if not codes or not text:
         known = [*DIMENSIONS, *checks]
         raise ConfigError(
-            f"unknown check or dimension '{word}'{did_you_mean(text, known)}; `audit checks` lists them all"
+            f"unknown check or dimension '{word}'{did_you_mean(text, known)} (`audit checks` lists them all)"
         )
     return codes
 

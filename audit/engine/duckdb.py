@@ -72,7 +72,7 @@ class Connection:
     def table(self, sql: str) -> pa.Table:
         """Run a statement and return an Arrow table."""
         self.statements.append(sql)
-        return self._connection.execute(sql).to_arrow_table()
+        return self._connection.sql(sql).to_arrow_table()
 
     def _settings(self) -> dict[str, str | bool | int | float | list[str]]:
         return {

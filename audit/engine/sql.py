@@ -10,6 +10,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from audit.dataset import Column, ColumnKind
 from audit.engine.dialect import Dialect
 from audit.facts import (
@@ -169,13 +171,13 @@ def _moments(values: Sequence[Any], shift: Shift) -> MomentValues:
     n = int(values[0] or 0)
     if n == 0:
         return MomentValues(0, float("nan"), float("nan"), float("nan"), float("nan"))
-    s1, s2, s3, s4 = (float(v) for v in values[1:])
-    a = s1 / n
-    m2 = max(s2 - n * a * a, 0.0)
-    m3 = s3 - 3 * a * s2 + 2 * n * a**3
-    m4 = max(s4 - 4 * a * s3 + 6 * a * a * s2 - 3 * n * a**4, 0.0)
-    c = shift.scale
-    return MomentValues(n, shift.center + c * a, c * c * m2, c**3 * m3, c**4 * m4)
+    with np.errstate(over="ignore", invalid="ignore"):  # the fourth power of 1e300 is infinite, and says so
+        s1, s2, s3, s4 = (np.float64(v) for v in values[1:])
+        a, c = s1 / n, np.float64(shift.scale)
+        m2 = np.maximum(s2 - n * a * a, 0.0)
+        m3 = s3 - 3 * a * s2 + 2 * n * a**3
+        m4 = np.maximum(s4 - 4 * a * s3 + 6 * a * a * s2 - 3 * n * a**4, 0.0)
+        return MomentValues(n, float(shift.center + c * a), float(c * c * m2), float(c**3 * m3), float(c**4 * m4))
 
 
 def _text_terms(name: str, dialect: Dialect) -> tuple[str, ...]:

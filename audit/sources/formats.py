@@ -88,18 +88,8 @@ def detect(files: Files, path: str, given: str | None = None) -> Detected:
     """
     name = files.short(path) or path
     by_name, _ = format_of_name(path)
-    if path.lower().endswith(_PICKLES):
-        raise SourceError(f"{name} is a pickle, which can run code when it is opened, so it is never read; write Parquet")
     head = read_head(files, path)
-    if not head:
-        raise SourceError(f"{name} is empty (0 bytes); write it again")
-    if head.startswith(b"version https://git-lfs"):
-        raise SourceError(f"{name} is a git-lfs pointer, not the data; run `git lfs pull`")
-    if head[:1] == b"\x80" and head[1:2] in b"\x02\x03\x04\x05":
-        raise SourceError(f"{name} is a pickle, which can run code when it is opened, so it is never read; write Parquet")
-    for magic, what in _REFUSED:
-        if head.startswith(magic):
-            raise SourceError(f"{name} is {what}")
+    _refuse(head, path, name)
     compression = _compression(head)
     if compression:
         head = read_head(files, path, compression)
@@ -120,6 +110,21 @@ def detect(files: Files, path: str, given: str | None = None) -> Detected:
     return Detected(found, compression, notes)
 
 
+def _refuse(head: bytes, path: str, name: str) -> None:
+    """Raise for what is never read."""
+    if not head:
+        raise SourceError(f"{name} is empty (0 bytes); write it again")
+    if head.startswith(b"version https://git-lfs"):
+        raise SourceError(f"{name} is a git-lfs pointer, not the data; run `git lfs pull`")
+    if path.lower().endswith(_PICKLES) or (head[:1] == b"\x80" and head[1] in (2, 3, 4, 5)):
+        raise SourceError(
+            f"{name} is a pickle, which can run code when it is opened, so it is never read; write it as Parquet"
+        )
+    for magic, what in _REFUSED:
+        if head.startswith(magic):
+            raise SourceError(f"{name} is {what}")
+
+
 def _compression(head: bytes) -> str | None:
     magic = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd", b"BZh": "bz2", b"\x04\x22\x4d\x18": "lz4"}
     return next((name for start, name in magic.items() if head.startswith(start)), None)
@@ -128,7 +133,7 @@ def _compression(head: bytes) -> str | None:
 def _binary_format(head: bytes) -> str | None:
     if head.startswith(b"PAR1"):
         return "parquet"
-    if head.startswith(b"ARROW1") or head.startswith(b"\xff\xff\xff\xff"):
+    if head.startswith((b"ARROW1", b"\xff\xff\xff\xff")):
         return "arrow"
     return "duckdb" if head[8:12] == b"DUCK" else None
 
@@ -166,7 +171,11 @@ def _looks(head: bytes) -> str:
         return "its content is text that looks like HTML or XML"
     if start in (b"{", b"["):
         return "its content is text that looks like JSON"
-    return "its content is text that looks like CSV" if b"," in head or b";" in head or b"\t" in head else "its content is text"
+    return (
+        "its content is text that looks like CSV"
+        if b"," in head or b";" in head or b"\t" in head
+        else "its content is text"
+    )
 
 
 def _text_format(head: bytes, by_name: str | None, name: str) -> str:
@@ -174,7 +183,9 @@ def _text_format(head: bytes, by_name: str | None, name: str) -> str:
         known = {"parquet": "Parquet", "arrow": "Arrow", "duckdb": "a DuckDB database"}[by_name]
         raise SourceError(f"{name} is not {known}: {_looks(head)}; give it the suffix of what it is, or write it again")
     if not is_text(head):
-        raise SourceError(f"{name} is not a data file that is read here: {_looks(head)}; known suffixes are {known_suffixes()}")
+        raise SourceError(
+            f"{name} is not a data file that is read here: {_looks(head)}; known suffixes are {known_suffixes()}"
+        )
     start = head.lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     if start == b"<" and by_name != "csv":
         raise SourceError(f"{name} is not a data file that is read here: {_looks(head)}; export the table to CSV")

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import os
 import tempfile
-from pathlib import Path
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import audit.sources.plain_text as text
 from audit.errors import SourceError
-from audit.sources.formats import Detected, decompress, detect
 from audit.sources.locate import Files
 from audit.sources.messages import one_line, reading
-from audit.sources.plain_text import find_encoding, working_folder, write_utf8
 from audit.sources.relation import Relation, SourceOptions, quote_name, quote_text
 from audit.sources.temporary import relation_of, store
 
@@ -23,42 +21,113 @@ if TYPE_CHECKING:
 # All rows decide the types; a thousand different keys are a thousand columns, never one MAP.
 _SETTINGS = (
     "sample_size = -1, map_inference_threshold = -1, field_appearance_threshold = 0, union_by_name = true, "
-    "hive_partitioning = false"
+    "hive_partitioning = false, maximum_object_size = 268435456"
 )
+_MOST_NAMED = 5  # lines that a note names
 
 
 def open_json(connection: duckdb.DuckDBPyConnection, files: Files, options: SourceOptions) -> Relation:
-    """Return a relation over JSON Lines or arrays of objects.
+    """Return a relation over JSON Lines, or over arrays of objects.
 
-    A value that is not of its column's type makes the column text; lines that are not JSON are left out, counted and
-    said.
+    A column with values of several types becomes text. Lines that are not JSON are left out, counted and named.
 
     Raises:
-        SourceError: no line is a JSON object.
+        SourceError: the files are no JSON objects.
     """
+    import duckdb
+
     notes = list(files.notes)
-    with tempfile.TemporaryDirectory(prefix="audit-", dir=working_folder(connection)) as folder:
-        paths = []
-        for number, path in enumerate(files.paths):
-            detected = detect(files, path, options.format)
-            encoding = find_encoding(files, path, detected.compression, options.encoding)
-            if encoding not in {"utf-8", "utf-8-sig"} or detected.compression not in {None, "gzip", "zstd"}:
-                target = os.path.join(folder, f"{number}.json")
-                write_utf8(files, path, detected.compression, encoding, target)
-                notes.append(f"{files.short(path)}: encoding {encoding}")
-                path = target
-            elif detected.compression and not path.endswith((".gz", ".zst")):
-                target = os.path.join(folder, f"{number}.json")
-                write_utf8(files, path, detected.compression, "utf-8-sig", target)
-                path = target
-            paths.append(path)
-        sql = _reader(paths, lines=all(_is_lines(files, path) for path in files.paths))
-        try:
-            select, names = _select(connection, sql, notes)
-        except Exception as error:
-            sql = _reader(_only_valid(files, folder, notes, error), lines=True)
-            with reading(files.uri, "JSON"):
-                select, names = _select(connection, sql, notes)
+    with tempfile.TemporaryDirectory(prefix="audit-", dir=text.working_folder(connection)) as folder:
+        found = [
+            (
+                path,
+                _plain(files, path, detected.compression, given=options.encoding, folder=folder, notes=notes),
+                detected,
+            )
+            for path, detected in zip(files.paths, files.detected, strict=True)
+        ]
+        paths = [plain for _, plain, _ in found]
+        lines = all(detected.format == "jsonl" for _, _, detected in found)
         with reading(files.uri, "JSON"):
-            table, row_id = store(connection, select, names)
+            try:
+                table, row_id = _load(connection, paths, lines, notes)
+            except duckdb.Error as error:
+                if not lines:
+                    raise
+                paths = [_valid_lines(path, folder, files.short(original), notes) for original, path, _ in found]
+                if not any(os.path.getsize(path) for path in paths):
+                    raise SourceError(f"{files.uri} holds no line that is JSON: {one_line(error)}") from error
+                table, row_id = _load(connection, paths, lines, notes)
     return relation_of(connection, table, row_id, uri=files.uri, id=files.id, size=files.size(), notes=notes)
+
+
+def _plain(files: Files, path: str, compression: str | None, given: str | None, folder: str, notes: list[str]) -> str:
+    """Return a path that holds the file in UTF-8."""
+    encoding = text.find_encoding(text.read_head(files, path, compression), given)
+    if encoding != "utf-8":
+        notes.append(f"JSON: {files.short(path)} has encoding {encoding}")
+    if encoding == "utf-8-sig":
+        encoding = "utf_8_sig"  # DuckDB's JSON reader does not skip a byte-order mark: have it rewritten
+    return text.readable_path(files, path, compression, encoding, folder)
+
+
+def _load(
+    connection: duckdb.DuckDBPyConnection, paths: Sequence[str], lines: bool, notes: list[str]
+) -> tuple[str, str]:
+    listed = ", ".join(map(quote_text, paths))
+    sql = f"read_json([{listed}], format = '{'newline_delimited' if lines else 'auto'}', {_SETTINGS})"
+    relation = connection.sql(f"SELECT * FROM {sql}")
+    mixed = [name for name, kind in zip(relation.columns, relation.types, strict=True) if str(kind) == "JSON"]
+    # `->> '$'` takes the quotes off strings; other values stay as JSON writes them
+    columns = [
+        f"{quote_name(name)} ->> '$' AS {quote_name(name)}" if name in mixed else quote_name(name)
+        for name in relation.columns
+    ]
+    stored = store(connection, f"SELECT {', '.join(columns)} FROM {sql}", relation.columns)
+    notes += [f"JSON: column '{name}' has values of several types, so it is read as text" for name in mixed]
+    return stored
+
+
+def _valid_lines(path: str, folder: str, name: str, notes: list[str]) -> str:
+    """Write the lines that are JSON objects to a file of their own; say how many are not."""
+    target = os.path.join(folder, f"{len(os.listdir(folder))}.jsonl")
+    bad: list[int] = []
+    import pyarrow as pa
+
+    with pa.input_stream(path, compression="detect") as source, open(target, "wb") as copy:
+        rest, number = b"", 0
+        while block := source.read(1 << 20):
+            *whole, rest = (rest + block).split(b"\n")
+            for line in whole:
+                number += 1
+                _keep(line, number, copy, bad)
+        if rest.strip():
+            _keep(rest, number + 1, copy, bad)
+    if bad:
+        listed = ", ".join(map(str, bad[:_MOST_NAMED])) + (", …" if len(bad) > _MOST_NAMED else "")
+        notes.append(
+            f"JSON: {len(bad):,} line{'s' if len(bad) > 1 else ''} of {name} cannot be read as an object and "
+            f"{'are' if len(bad) > 1 else 'is'} left out (line {listed})"
+        )
+    return target
+
+
+def _keep(line: bytes, number: int, copy: object, bad: list[int]) -> None:
+    if not line.strip():
+        return
+    try:
+        value = json.loads(line, object_pairs_hook=_without_repeats)
+    except ValueError:  # also a byte that is not UTF-8
+        bad.append(number)
+        return
+    if isinstance(value, dict):
+        copy.write(line.strip() + b"\n")  # type: ignore[attr-defined]
+    else:
+        bad.append(number)
+
+
+def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    value = dict(pairs)
+    if len(value) != len(pairs):
+        raise ValueError("a key occurs twice")
+    return value

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from audit.errors import SourceError
-from audit.sources.formats import COMPRESSIONS, FORMATS, format_of_name
+from audit.sources.formats import FORMATS, Detected, format_of_name
 from audit.sources.messages import reading
 
 _SCHEME = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]+)://")
@@ -29,6 +29,7 @@ class Files:
         root: the folder below which names (and `key=value` folders) count.
         filesystem: an fsspec file system; None for the local one.
         notes: what was left out.
+        detected: what each of `paths` is, once it was looked at.
     """
 
     uri: str
@@ -37,11 +38,13 @@ class Files:
     root: str
     filesystem: Any = None
     notes: tuple[str, ...] = ()
+    detected: tuple[Detected, ...] = ()
 
     def open(self, path: str) -> IO[bytes]:
         """Open a file for reading bytes."""
         with reading(path):
-            stream: IO[bytes] = open(path, "rb") if self.filesystem is None else self.filesystem.open(path, "rb")
+            opener = open if self.filesystem is None else self.filesystem.open
+            stream: IO[bytes] = opener(path, "rb")
             return stream
 
     def size_of(self, path: str) -> int:
@@ -106,7 +109,7 @@ def _locate_local(path: str, uri: str, format: str | None) -> Files:
                 for folder, _, names in os.walk(path, onerror=_raise, followlinks=True)
                 for name in names
             ]
-            return _folder(uri, base, path, found, format)
+            return _folder(uri, path, found, format)
         if os.path.exists(path):
             return Files(uri, base, (path,), os.path.dirname(path))
     except PermissionError as error:
@@ -148,7 +151,7 @@ def _near(path: str) -> str:
     return "; its folder holds no data file"
 
 
-def _folder(uri: str, base: str, root: str, found: Iterable[str], format: str | None, filesystem: Any = None) -> Files:
+def _folder(uri: str, root: str, found: Iterable[str], format: str | None, *, filesystem: Any = None) -> Files:
     """Return the data files of a folder, all of one format."""
     by_format: dict[str, list[str]] = {}
     others = 0
@@ -171,11 +174,13 @@ def _folder(uri: str, base: str, root: str, found: Iterable[str], format: str | 
     if len(by_format) > 1:
         counts = ", ".join(f"{len(paths)} {kind}" for kind, paths in sorted(by_format.items()))
         raise SourceError(
-            f"the folder {uri} mixes formats ({counts}); name one kind with a pattern such as '{uri.rstrip('/')}/**/*.csv'"
+            f"the folder {uri} mixes formats ({counts}); name one kind with a pattern such as "
+            f"'{uri.rstrip('/')}/**/*{os.path.splitext(min(by_format.items())[1][0])[1]}'"
         )
     paths = next(iter(by_format.values()))
     notes = (f"{others} files in the folder are not data and were left out",) if others else ()
-    return Files(uri, base, tuple(paths), root.rstrip("/"), filesystem, notes)
+    root = root.rstrip("/")
+    return Files(uri, os.path.basename(root) or root, tuple(paths), root, filesystem, notes)
 
 
 def _locate_remote(uri: str, scheme: str, format: str | None) -> Files:
@@ -196,7 +201,7 @@ def _locate_remote(uri: str, scheme: str, format: str | None) -> Files:
     with reading(uri):
         if filesystem.isdir(path):
             found = [filesystem.unstrip_protocol(name) for name in filesystem.find(path)]
-            return _folder(uri, base, str(filesystem.unstrip_protocol(path)), found, format, filesystem)
+            return _folder(uri, str(filesystem.unstrip_protocol(path)), found, format, filesystem=filesystem)
         if filesystem.exists(path):
             full = str(filesystem.unstrip_protocol(path))
             return Files(uri, base, (full,), full.rsplit("/", 1)[0], filesystem)
@@ -206,6 +211,3 @@ def _locate_remote(uri: str, scheme: str, format: str | None) -> Files:
     if _GLOB.search(path):
         raise SourceError(f"no file matches the pattern {uri}; check it, or name a folder")
     raise SourceError(f"{uri} does not exist; check the address")
-
-
-__all__ = ["COMPRESSIONS", "Files", "locate", "locate_all", "scheme_of"]

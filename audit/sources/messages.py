@@ -16,9 +16,9 @@ ACCEPTED = (
 
 
 def one_line(error: BaseException) -> str:
-    """Return the first line of an error's message, without the library's own prefix.
+    r"""Return the first line of an error's message, without the library's own prefix.
 
-    >>> one_line(ValueError("Invalid Input Error: no such thing\\n\\nLINE 1: select"))
+    >>> one_line(ValueError("Invalid Input Error: no such thing\n\nLINE 1: select"))
     'no such thing'
     """
     text = str(error).strip() or type(error).__name__

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from audit.errors import SourceError
-from audit.sources.formats import detect
 from audit.sources.locate import Files
 from audit.sources.messages import reading
 from audit.sources.relation import Relation, SourceOptions, count_rows, quote_name, quote_text, read_columns
@@ -35,11 +33,7 @@ def open_parquet(connection: duckdb.DuckDBPyConnection, files: Files, options: S
     Raises:
         SourceError: a file is not readable Parquet, or the files' types do not go together.
     """
-    for path in files.paths[1:]:
-        detected = detect(files, path)
-        if detected.format != "parquet":
-            raise SourceError(f"{files.short(path)} is {detected.format}, unlike the Parquet files beside it; take it out")
-    known = {"uri": files.uri, "id": files.id, "size": files.size()}
+    known: dict[str, Any] = {"uri": files.uri, "id": files.id, "size": files.size()}
     with reading(files.uri, "Parquet"):
         schemas = _schemas(connection, files.paths)
         if not any(schemas.values()):
@@ -67,7 +61,9 @@ def open_parquet(connection: duckdb.DuckDBPyConnection, files: Files, options: S
         if _RESERVED & {name.lower() for name in names}:
             listed = ", ".join(map(quote_name, names))
             sql, row_id = store(connection, f"SELECT {listed} FROM {sql}", names)
-            notes.append("a column has a name that DuckDB keeps for row numbers, so the file was copied to a temporary table")
+            notes.append(
+                "a column has a name that DuckDB keeps for row numbers, so the file was copied to a temporary table"
+            )
         rows = count_rows(connection, sql)
     return relation_of(connection, sql, row_id, **known, notes=notes, columns=columns, rows=rows)
 
@@ -106,7 +102,8 @@ def _count_from_footers(connection: duckdb.DuckDBPyConnection, paths: Sequence[s
 def _hive_keys(files: Files) -> tuple[str, ...]:
     """Return the names of `key=value` folders below the root, when every file lies in the same ones."""
     keys = {
-        tuple(part.split("=", 1)[0] for part in files.short(path).split("/")[:-1] if "=" in part) for path in files.paths
+        tuple(part.split("=", 1)[0] for part in files.short(path).split("/")[:-1] if "=" in part)
+        for path in files.paths
     }
     return keys.pop() if len(keys) == 1 else ()
 

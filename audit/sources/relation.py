@@ -15,9 +15,12 @@ from audit.facts import quote_name
 if TYPE_CHECKING:
     import duckdb
 
-_INTEGERS = frozenset(
-    "tinyint smallint integer bigint hugeint utinyint usmallint uinteger ubigint uhugeint bignum varint".split()
-)
+_INTEGERS = frozenset(f"{sign}{size}int" for sign in ("", "u") for size in ("tiny", "small", "big", "huge")) | {
+    "integer",
+    "uinteger",
+    "bignum",
+    "varint",
+}
 _FLOATS = frozenset({"float", "double"})
 _KINDS: dict[str, ColumnKind] = {
     "decimal": ColumnKind.NUMERIC,

@@ -145,7 +145,7 @@ class Variance:
 
     @property
     def _defined(self) -> NDArray[np.bool_]:
-        return (self.total > 0) & (self.groups > 1) & (self.n > self.groups)
+        return np.asarray((self.total > 0) & (self.groups > 1) & (self.n > self.groups))
 
     @property
     def _within(self) -> Floats:

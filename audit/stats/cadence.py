@@ -37,9 +37,7 @@ def parse_duration(text: str) -> dt.timedelta:
     parts = re.findall(r"(\d+(?:\.\d+)?)\s*(min|[smhdw])", text.strip().lower())
     rest = re.sub(r"\d+(?:\.\d+)?\s*(?:min|[smhdw])", "", text.strip().lower()).strip()
     if not parts or rest:
-        raise ConfigError(
-            f"'{text}' is not a duration: write a number and a unit of s, m, h, d or w, such as 7d or 24h"
-        )
+        raise ConfigError(f"'{text}' is not a duration: write a number and a unit (s, m, h, d or w), such as 24h")
     return dt.timedelta(seconds=sum(float(number) * DURATIONS[unit] for number, unit in parts))
 
 

@@ -36,8 +36,10 @@ def thresholds(labels: Labels, probabilities: Floats) -> Floats:
     classes = probabilities.shape[1]
     counts = np.bincount(labels, minlength=classes)
     sums = np.bincount(labels, weights=self_confidence(labels, probabilities), minlength=classes)
-    means = np.divide(sums, counts, out=np.full(classes, np.inf), where=counts > 0)
-    return np.maximum(means, 2 * TOLERANCE, out=means)
+    means = np.full(classes, np.inf)
+    np.divide(sums, counts, out=means, where=counts > 0)
+    reachable: Floats = np.maximum(means, 2 * TOLERANCE)
+    return reachable
 
 
 def confident_counts(labels: Labels, probabilities: Floats) -> Codes:
@@ -145,7 +147,7 @@ def _keep_one_of_each(joint: Codes) -> Codes:
     shared = np.maximum(np.count_nonzero(joint, axis=1) - 1.0, 1.0)
     lowered = np.maximum(joint - (lacking / shared)[:, None], 0.0)
     np.fill_diagonal(lowered, lifted)
-    return lowered.astype(np.int64)
+    return np.asarray(lowered, dtype=np.int64)
 
 
 def self_confidence(labels: Labels, probabilities: Floats) -> Floats:
@@ -252,3 +254,42 @@ def expected_tail(sizes: Floats, cut: float) -> float:
         return 0.05  # nearly all are zero: nothing can be said about the tail, so all of it is expected
     slope = np.log(0.20 / 0.05) / np.log(q95 / q80) if q95 > q80 else np.inf
     return float(0.05 * (cut / q95) ** -slope)
+
+
+@dataclass(frozen=True, slots=True)
+class GrossErrors:
+    """Values of a numeric target that lie too far from their prediction.
+
+    Attributes:
+        z: float64[n], robust z of each residual: (residual - median) / (1.4826 MAD).
+        candidates: int64[m], positions with abs(z) above the cut, worst first.
+        expected: the share beyond the cut that the middle of the residuals makes one expect.
+        scale: 1.4826 times the median absolute deviation of the residuals, in units of the target.
+    """
+
+    z: Floats
+    candidates: Codes
+    expected: float
+    scale: float
+
+
+def gross_errors(target: Floats, predicted: Floats, cut: float) -> GrossErrors:
+    """Return the values whose out-of-sample residual is beyond `cut` robust standard deviations.
+
+    Args:
+        target: float64[n], finite.
+        predicted: float64[n], out of sample.
+        cut: in units of the residuals' own scale.
+
+    Returns:
+        The errors; none when the residuals have no scale (more than half of them equal).
+    """
+    residuals = target - predicted
+    centred = residuals - np.median(residuals)
+    scale = 1.4826 * float(np.median(np.abs(centred)))
+    if scale <= 1e-12 * float(np.abs(target).max(initial=0.0)):
+        return GrossErrors(np.zeros(len(target)), np.empty(0, dtype=np.int64), 0.0, scale)
+    z = centred / scale
+    far = np.flatnonzero(np.abs(z) > cut)
+    worst = far[np.argsort(-np.abs(z[far]), kind="stable")]
+    return GrossErrors(z, worst, expected_tail(np.abs(z), cut), scale)

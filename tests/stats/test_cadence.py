@@ -101,7 +101,7 @@ def test_weekends_are_no_gaps_but_a_missing_week_is_one() -> None:
 
 def test_opening_hours_are_no_gaps() -> None:
     times = pd.date_range("2024-01-01", "2024-02-28", freq="h")
-    open_hours = times[(times.hour >= 8) & (times.hour < 18) & (times.dayofweek < 6)]
+    open_hours = times[(times.hour >= 8) & (times.hour < 18) & (times.day_of_week < 6)]
     grid = expected_grid(numbers_of(open_hours, "hour"), "hour")
     assert grid.regular
     assert grid.missing.size == 0
@@ -112,7 +112,6 @@ def test_a_grid_of_quarter_hours_is_found() -> None:
     numbers = numbers_of(times, "minute")
     grid = expected_grid(numbers, "minute")
     assert modal_step(numbers) == grid.step == 15
-    assert pd.infer_freq(pd.date_range("2024-01-01", periods=9, freq="15min")) == "15min"
     assert grid.missing.size == 2
 
 

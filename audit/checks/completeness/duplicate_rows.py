@@ -89,8 +89,8 @@ class DuplicatedRows:
             columns=(),
             severity=severity,
             message=f"{answer.extra:,} of {answer.rows:,} rows repeat an earlier row in every column "
-            f"({percent(share)}; {counted(answer.groups, 'distinct row')}, the most frequent {answer.largest:,} times), "
-            f"limit {percent(limit)}{chance}",
+            f"({percent(share)}; {counted(answer.groups, 'distinct row')}, the most frequent {answer.largest:,} "
+            f"times), limit {percent(limit)}{chance}",
             statistic="duplicate_share",
             value=share,
             limit=limit,
