@@ -19,7 +19,7 @@ help: ## List the targets
 
 demo: $(DEMO_VENV)/.ready ## Audit real flights data and print the path of the report (light: no test tools)
 	@mkdir -p out
-	@$(DEMO_VENV)/bin/audit run sample_data/flights.parquet --fail-on never --format html -o out/flights.html
+	@$(DEMO_VENV)/bin/audit run sample_data/flights.parquet --fail-on never --format text -o - --format html -o out/flights.html
 	@echo "The report: $(CURDIR)/out/flights.html"
 
 test: $(VENV)/.ready ## Run the tests

@@ -27,7 +27,8 @@ def open_table(
     if table.num_columns == 0:
         return relation_without_columns(table.num_rows, uri=uri, id=id, notes=notes)
     with reading(uri, "an Arrow table"):
-        table = table.cast(_readable(table.schema, notes))
+        schema = _readable(table.schema, notes)
+        table = table.rename_columns(schema.names).cast(schema)
         row = free_name(table.column_names)
         numbered = table.append_column(row, pa.array(np.arange(table.num_rows, dtype=np.int64)))
         name = new_table_name()

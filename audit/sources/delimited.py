@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _MOST_NAMED = 3  # lines that a note shows
 _WIDER = ("BIGINT", "HUGEINT", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
 """Types to try, in this order, over all rows of a column whose first rows suggested too narrow a type."""
-_LONGEST_LINE = 1 << 26
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,7 +126,7 @@ def _sniff(connection: duckdb.DuckDBPyConnection, path: str, options: SourceOpti
     best: Dialect | None = None
     failure: duckdb.Error | None = None
     for lenient in ([], ["ignore_errors = true"], ["ignore_errors = true", "strict_mode = false"]):
-        arguments = ", ".join([quote_text(path), *given, *lenient, f"max_line_size = {_LONGEST_LINE}"])
+        arguments = ", ".join([quote_text(path), *given, *lenient])
         try:
             rows = connection.execute(f"SELECT * FROM sniff_csv({arguments})").fetchall()
         except duckdb.Error as error:
@@ -173,8 +172,7 @@ def _load_rows(
         with source_order(connection):
             connection.execute(
                 f"CREATE TEMP TABLE {table} AS SELECT * FROM read_csv({quote_text(path)}, {dialect.settings()}, "
-                f"store_rejects = true, rejects_table = '{rejects}', rejects_scan = '{scans}', rejects_limit = 0, "
-                f"max_line_size = {_LONGEST_LINE})"
+                f"store_rejects = true, rejects_table = '{rejects}', rejects_scan = '{scans}', rejects_limit = 0)"
             ).fetchall()
         misfits = [
             row[0]

@@ -6,10 +6,11 @@ import json
 import os
 import tempfile
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import IO, TYPE_CHECKING, Any
 
 import audit.sources.plain_text as text
 from audit.errors import SourceError
+from audit.sources.formats import decompress
 from audit.sources.locate import Files
 from audit.sources.messages import one_line, reading
 from audit.sources.relation import Relation, SourceOptions, quote_name, quote_text
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 # All rows decide the types; a thousand different keys are a thousand columns, never one MAP.
 _SETTINGS = (
     "sample_size = -1, map_inference_threshold = -1, field_appearance_threshold = 0, union_by_name = true, "
-    "hive_partitioning = false, maximum_object_size = 268435456"
+    "hive_partitioning = false"
 )
 _MOST_NAMED = 5  # lines that a note names
 
@@ -51,10 +52,15 @@ def open_json(connection: duckdb.DuckDBPyConnection, files: Files, options: Sour
         with reading(files.uri, "JSON"):
             try:
                 table, row_id = _load(connection, paths, lines, notes)
-            except duckdb.Error as error:
+            except duckdb.InvalidInputException as error:
                 if not lines:
                     raise
-                paths = [_valid_lines(path, folder, files.short(original), notes) for original, path, _ in found]
+                paths = []
+                for original, path, one in found:
+                    copied = path != original
+                    with open(path, "rb") if copied else files.open(path) as stream:
+                        plain = stream if copied else decompress(stream, one.compression)
+                        paths.append(_valid_lines(plain, folder, files.short(original), notes))
                 if not any(os.path.getsize(path) for path in paths):
                     raise SourceError(f"{files.uri} holds no line that is JSON: {one_line(error)}") from error
                 table, row_id = _load(connection, paths, lines, notes)
@@ -77,6 +83,8 @@ def _load(
     listed = ", ".join(map(quote_text, paths))
     sql = f"read_json([{listed}], format = '{'newline_delimited' if lines else 'auto'}', {_SETTINGS})"
     relation = connection.sql(f"SELECT * FROM {sql}")
+    if relation.columns == ["json"]:
+        notes.append("JSON: values are not objects with names, so each is read as one column, 'json'")
     mixed = [name for name, kind in zip(relation.columns, relation.types, strict=True) if str(kind) == "JSON"]
     # `->> '$'` takes the quotes off strings; other values stay as JSON writes them
     columns = [
@@ -88,13 +96,11 @@ def _load(
     return stored
 
 
-def _valid_lines(path: str, folder: str, name: str, notes: list[str]) -> str:
+def _valid_lines(source: Any, folder: str, name: str, notes: list[str]) -> str:
     """Write the lines that are JSON objects to a file of their own; say how many are not."""
     target = os.path.join(folder, f"{len(os.listdir(folder))}.jsonl")
     bad: list[int] = []
-    import pyarrow as pa
-
-    with pa.input_stream(path, compression="detect") as source, open(target, "wb") as copy:
+    with open(target, "wb") as copy:
         rest, number = b"", 0
         while block := source.read(1 << 20):
             *whole, rest = (rest + block).split(b"\n")
@@ -112,7 +118,7 @@ def _valid_lines(path: str, folder: str, name: str, notes: list[str]) -> str:
     return target
 
 
-def _keep(line: bytes, number: int, copy: object, bad: list[int]) -> None:
+def _keep(line: bytes, number: int, copy: IO[bytes], bad: list[int]) -> None:
     if not line.strip():
         return
     try:
@@ -121,7 +127,7 @@ def _keep(line: bytes, number: int, copy: object, bad: list[int]) -> None:
         bad.append(number)
         return
     if isinstance(value, dict):
-        copy.write(line.strip() + b"\n")  # type: ignore[attr-defined]
+        copy.write(line.strip() + b"\n")
     else:
         bad.append(number)
 

@@ -21,6 +21,7 @@ _MANY_FILES = "(CAST(file_index AS BIGINT) * 1099511627776 + file_row_number)"
 """2^40 rows a file: both are virtual columns of DuckDB, the same in every scan while the list of files is."""
 
 _RESERVED = {"file_row_number", "file_index"}
+_LARGEST_WITHOUT_COLUMNS = 1 << 16  # bytes: with no column, a file is little more than its footer
 _MOST_NAMED = 5  # files that a note names
 
 
@@ -35,9 +36,9 @@ def open_parquet(connection: duckdb.DuckDBPyConnection, files: Files, options: S
     """
     known: dict[str, Any] = {"uri": files.uri, "id": files.id, "size": files.size()}
     with reading(files.uri, "Parquet"):
+        if len(files.paths) == 1 and (rows := _rows_without_columns(files)) is not None:
+            return relation_without_columns(rows, **known, notes=files.notes)
         schemas = _schemas(connection, files.paths)
-        if not any(schemas.values()):
-            return relation_without_columns(_count_from_footers(connection, files.paths), **known, notes=files.notes)
     hive = _hive_keys(files) if options.hive is not False else ()
     differ = len({tuple(schema.items()) for schema in schemas.values()}) > 1
     settings = ["can_have_nan = true", f"hive_partitioning = {str(bool(hive)).lower()}"]
@@ -94,9 +95,15 @@ def _distinct(name: str, taken: Mapping[str, str]) -> str:
     return name
 
 
-def _count_from_footers(connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> int:
-    listed = ", ".join(map(quote_text, paths))
-    return int(connection.execute(f"SELECT sum(num_rows) FROM parquet_file_metadata([{listed}])").fetchall()[0][0])
+def _rows_without_columns(files: Files) -> int | None:
+    """Return the rows of a file that has no column, which DuckDB does not open; None for any other file."""
+    if files.size_of(files.paths[0]) > _LARGEST_WITHOUT_COLUMNS:
+        return None
+    import pyarrow.parquet as pq
+
+    with files.open(files.paths[0]) as stream:
+        metadata = pq.read_metadata(stream)
+    return int(metadata.num_rows) if metadata.num_columns == 0 else None
 
 
 def _hive_keys(files: Files) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.errors import ConfigError
+from audit.stats.robust import robust_z
 
 Periods = NDArray[np.int64]
 Floats = NDArray[np.float64]
@@ -225,24 +226,17 @@ def chance_of_gap(periods: int, rows: float, missing: int) -> float:
 def volume_scores(numbers: Periods, counts: NDArray[np.int64], cycle: int) -> tuple[Floats, Floats]:
     """Return the usual rows of each period's place in the cycle, and its robust z score, float64[n] each.
 
-    z = 0.6745 (x - median) / MAD over the periods of the same place (the same weekday); where a place has fewer than 5
-    periods, all are compared. Where MAD is 0 the mean absolute deviation stands in (x / 1.2533), and 0 spread gives
-    z = 0 for the median and infinity otherwise.
-
-    Source: Iglewicz and Hoaglin (1993), How to detect and handle outliers, sec. 3.3.
+    Compared are the periods of the same place (the same weekday); where a place has fewer than 3, all of them. The
+    score is `audit.stats.robust.robust_z`: 0.6745 (x - median) / MAD (Iglewicz and Hoaglin 1993).
     """
     slots = numbers % max(cycle, 1)
     usual, scores = np.zeros(counts.size), np.zeros(counts.size)
+    values = counts.astype(np.float64)
     for slot in np.unique(slots).tolist():
         here = slots == slot
-        among = here if np.count_nonzero(here) >= 5 else np.ones(counts.size, dtype=bool)
-        middle = float(np.median(counts[among]))
-        away = np.abs(counts[among] - middle)
-        scale = float(np.median(away)) / 0.6745 or 1.2533 * float(away.mean())
-        usual[here] = middle
-        distance = counts[here] - middle
-        with np.errstate(divide="ignore", invalid="ignore"):
-            scores[here] = np.where(distance == 0, 0.0, distance / scale)
+        among = here if np.count_nonzero(here) >= 3 else np.ones(counts.size, dtype=bool)
+        usual[here] = float(np.median(values[among]))
+        scores[here] = robust_z(values[among])[here[among]]
     return usual, scores
 
 

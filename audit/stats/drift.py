@@ -273,3 +273,19 @@ def novelty(reference: ArrayLike, current: ArrayLike) -> Novelty:
     deviation = float((together**2 * chance * (1 - chance)).sum()) ** 0.5
     z = (unseen - expected - 0.5) / deviation if deviation > 0 else 0.0
     return Novelty(unseen / m, expected / m, float(ndtr(-z)) if deviation > 0 else 1.0)
+
+
+def size_free_v(reference: ArrayLike, current: ArrayLike) -> float:
+    """Return the bias-corrected Cramer's V of a 2 x K table as if both samples had the same size: 0 to 1.
+
+    Plain V shrinks when one sample is much larger: shares 50/50 against 80/20 give 0.31 for two samples of 1,000 and
+    0.05 for 1,000 against 200,000. Here both rows are scaled to the harmonic mean of n and m, which keeps the chance
+    part of V as it is; for n = m nothing changes. NaN where fewer than two categories hold a row.
+
+    Source: Bergsma (2013), A bias-correction for Cramer's V and Tschuprow's T, J. Korean Stat. Soc. 42:323-328.
+    """
+    from audit.stats.association import cramers_v
+
+    a, b, n, m = _pair(reference, current)
+    size = 2 * n * m / (n + m)
+    return cramers_v(np.stack([a / n * size, b / m * size]))

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.stats.prediction import Model, extra_trees
+from audit.stats.robust import NORMAL_MAD, median_mad
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -285,11 +286,11 @@ def gross_errors(target: Floats, predicted: Floats, cut: float) -> GrossErrors:
         The errors; none when the residuals have no scale (more than half of them equal).
     """
     residuals = target - predicted
-    centred = residuals - np.median(residuals)
-    scale = 1.4826 * float(np.median(np.abs(centred)))
+    median, mad = median_mad(residuals)
+    scale = mad / NORMAL_MAD
     if scale <= 1e-12 * float(np.abs(target).max(initial=0.0)):
         return GrossErrors(np.zeros(len(target)), np.empty(0, dtype=np.int64), 0.0, scale)
-    z = centred / scale
+    z = (residuals - median) / scale
     far = np.flatnonzero(np.abs(z) > cut)
     worst = far[np.argsort(-np.abs(z[far]), kind="stable")]
     return GrossErrors(z, worst, expected_tail(np.abs(z), cut), scale)

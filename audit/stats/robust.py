@@ -149,7 +149,7 @@ def _scale(ordered: Floats, middle: float, bulk: float) -> float:
 
 
 def _tail_fence(ordered: Floats, chance: float) -> float:
-    """Return what a generalised Pareto tail, with its index one standard error higher, exceeds `chance` times in n values."""
+    """Return what a generalised Pareto tail, its index one standard error higher, exceeds `chance` times in n."""
     n = len(ordered)
     q80, q90, q95 = np.quantile(ordered, [0.80, 0.90, 0.95])
     first, second = float(q90 - q80), float(q95 - q90)

@@ -36,8 +36,8 @@ KINDS = [ColumnKind.NUMERIC, ColumnKind.NUMERIC, ColumnKind.TEXT, ColumnKind.BOO
 
 def read_rows(connection: duckdb.DuckDBPyConnection, relation: Relation) -> list[tuple[Any, ...]]:
     """All rows in the order of their numbers, which must be 0, 1, 2 ... within each file."""
-    names = ", ".join(quote_name(column.name) for column in relation.columns)
-    rows = connection.execute(f"SELECT {names}, {relation.row_id} AS r FROM {relation.sql} ORDER BY r").fetchall()
+    names = "".join(quote_name(column.name) + ", " for column in relation.columns)
+    rows = connection.execute(f"SELECT {names} {relation.row_id} AS r FROM {relation.sql} ORDER BY r").fetchall()
     numbers = [row[-1] for row in rows]
     assert len(set(numbers)) == len(numbers) == relation.rows
     return [row[:-1] for row in rows]
@@ -135,8 +135,6 @@ def test_round_trip(kind: str, tmp_path: Path, connection: duckdb.DuckDBPyConnec
     assert relation.rows == ROWS
     rows = read_rows(connection, relation)
     expected = [tuple(row.values()) for row in TABLE.to_pylist()]
-    if "nullable" in kind:  # convert_dtypes finds no fractions in some columns; values are equal all the same
-        assert [row[0] for row in rows] == [row[0] for row in expected]
     assert rows == expected
     assert relation.columns[0].integer
     assert relation.schema_hash
@@ -170,10 +168,9 @@ def test_row_numbers_are_the_same_with_any_number_of_threads(
         connection.execute(f"SET threads = {threads}").fetchall()
         query = f"SELECT v, {relation.row_id} AS r FROM {relation.sql} WHERE hash({relation.row_id}) % 3 = 0 ORDER BY v"
         answers.append(connection.execute(query).fetchall())
-        assert [row[0] for row in read_rows(connection, relation)] == [(v,) for v in range(first)] or True
+        assert read_rows(connection, relation) == [(v,) for v in range(first)]
     assert answers[0] == answers[1] == answers[2]
     assert len(answers[0]) > first / 4
-    assert [row[0] for row in read_rows(connection, relation)] == list(range(first))
 
 
 TYPES: dict[str, tuple[pa.Array, ColumnKind]] = {
@@ -212,8 +209,6 @@ def test_types(kind: str, place: str, tmp_path: Path, connection: duckdb.DuckDBP
     if place == "stream":
         data = table.to_reader()
     elif place == "parquet":
-        if kind == "string view" or "list of float16" in kind:
-            table = table.cast(pa.schema([("x", pa.string())])) if kind == "string view" else table
         data = tmp_path / "x.parquet"
         pq.write_table(table, data)
     elif place == "arrow":
@@ -222,8 +217,10 @@ def test_types(kind: str, place: str, tmp_path: Path, connection: duckdb.DuckDBP
             writer.write_table(table)
     relation = open_relation(connection, data)
     (column,) = relation.columns
+    if kind == "duration" and place == "parquet":
+        expected = ColumnKind.NUMERIC  # Parquet has no such type: it holds whole numbers
     assert column.kind is expected
-    assert column.integer == (kind in {"uint64", "whole decimal"})
+    assert column.integer == (kind in {"uint64", "whole decimal"} or expected is not TYPES[kind][1])
     assert column.floating == (kind in {"float16", "float32", "long decimal"})
     assert column.zoned == kind.startswith("zoned")
     assert column.date_only == (kind == "date")
@@ -272,16 +269,26 @@ def test_no_rows_and_no_columns(
         data = pd.DataFrame({name: table[name].to_pandas() for name in table.column_names}, index=range(rows))
     elif place == "polars":
         data = pl.DataFrame({name: table[name].to_pylist() for name in table.column_names})
-    expected = rows if columns or place not in {"polars"} else 0  # polars cannot hold rows without columns here
     relation = open_relation(connection, data)
     assert [c.name for c in relation.columns] == ["a", "b"][:columns]
-    if columns or place in {"table", "pandas", "parquet"}:
-        assert relation.rows == expected
+    if columns or place in {"table", "pandas", "parquet"}:  # the others cannot say how many rows they are
+        assert relation.rows == rows
     assert connection.execute(f"SELECT count(*) FROM {relation.sql}").fetchall() == [(relation.rows,)]
-    read_rows(connection, relation) if columns else None
+    assert len(read_rows(connection, relation)) == relation.rows
 
 
-HOSTILE = ["file_row_number", "filename", "file_index", "rowid", "__row", 'q"u\'o;--', "new\nline", "😀", "x" * 10_000, " "]
+HOSTILE = [
+    "file_row_number",
+    "filename",
+    "file_index",
+    "rowid",
+    "__row",
+    "q\"u'o;--",
+    "new\nline",
+    "😀",
+    "x" * 10_000,
+    " ",
+]
 
 
 @pytest.mark.parametrize("place", ["table", "stream", "parquet", "parquet folder", "csv", "jsonl", "duckdb", "arrow"])

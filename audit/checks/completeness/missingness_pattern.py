@@ -248,8 +248,9 @@ class MissingnessPattern:
             severity=Severity.INFO,
             message=f"absence in {len(columns)} numeric columns is not completely at random: rows with different "
             f"values missing differ by {test.effect:.2f} standard deviations, limit 0.1 (Little's d2 "
-            f"{test.statistic:,.1f}, {test.df} degrees of freedom, p {test.p_value:.2g}, {test.patterns} patterns,
-            {test.rows:,} rows)", statistic="little_effect",
+            f"{test.statistic:,.1f}, {test.df} degrees of freedom, p {test.p_value:.2g}, {test.patterns} patterns, "
+            f"{test.rows:,} rows)",
+            statistic="little_effect",
             value=test.effect,
             limit=0.1,
             basis=basis,

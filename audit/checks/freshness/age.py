@@ -101,7 +101,7 @@ class DataAge:
         if not limits:
             yield NotEvaluated("too few periods have rows to tell a rhythm; set max_age", (column.name,))
         if exceeded:
-            yield self._old(column, basis, moment, age, exceeded[0], as_of)
+            yield self._old(column, facts, moment, exceeded[0])
         if in_doubt(column, facts["timezone"]):
             decides = any(abs(age - limit[1]) <= ZONE_DOUBT for limit in limits)
             yield self._doubt(column, basis, age, decides=decides)
@@ -120,16 +120,15 @@ class DataAge:
         limit = max(self.times * usual, parse_duration(self.least).total_seconds())
         return [(Severity.WARN, limit, f"{self.times:g} x the data's usual distance of {say_duration(usual)}")]
 
-    def _old(
-        self, column: Column, basis: Basis, moment: dt.datetime, age: float,
-        limit: tuple[Severity, float, str], as_of: dt.datetime,
-    ) -> Finding:  # fmt: skip
+    def _old(self, column: Column, facts: Facts, moment: dt.datetime, limit: tuple[Severity, float, str]) -> Finding:
         severity, seconds, source = limit
+        as_of, basis = facts["as_of"], Basis(facts["rows"], facts["rows"])
+        age = (as_of - moment).total_seconds()
         own = "usual distance" in source
         return Finding(
             self.code, (column.name,), severity,
-            f"{column.name}: the newest data is of {say_time(moment)} and {say_duration(age)} old on {say_time(as_of)}, "
-            f"limit {say_duration(seconds)} ({source})",
+            f"{column.name}: the newest data is of {say_time(moment)} and {say_duration(age)} old on "
+            f"{say_time(as_of)}, limit {say_duration(seconds)} ({source})",
             "age", age, seconds, basis, limit_source=source, effect=min(1.0, age / (age + 10 * seconds) + 0.1),
             affected=basis.of,
             remedy="See whether the pipeline still runs."

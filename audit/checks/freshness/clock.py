@@ -40,7 +40,7 @@ def time_column(data: Dataset) -> Column | NotEvaluated:
     column = data.column(data.roles.time)
     if column.kind is not ColumnKind.TEMPORAL:
         return NotEvaluated(
-            f"the time column '{column.name}' is {column.type or column.kind}, not a date or timestamp: convert it first"
+            f"the time column '{column.name}' is {column.type or column.kind}, not a date or timestamp: convert it"
         )
     return column
 
@@ -148,7 +148,7 @@ def rhythm_of(fine: TimeBucketTable, days: TimeBucketTable) -> Rhythm | None:
     kept = without_strays(numbers, counts)
     strays = int(counts.sum() - counts[kept].sum())
     numbers, counts = numbers[kept], counts[kept]
-    candidates = []
+    candidates: list[Rhythm] = []
     for unit in UNITS[UNITS.index(table.every) :]:
         at, rows = coarsen(numbers, counts, table.every, unit)
         if at.size < 8 and candidates:

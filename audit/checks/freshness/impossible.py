@@ -113,7 +113,7 @@ class ImpossibleTimestamps:
         }
         far = counts["far"] + counts["beyond"]
         future = counts.get("future", 0) - (far if latest < FAR.replace(tzinfo=latest.tzinfo) else 0)
-        epoch = counts["epoch"] if self._piled(counts, values) else 0
+        epoch = counts["epoch"] if self._piled(counts) else 0
         cases = [
             ("future_share", future, f"after {say_time(latest)}, the moment of the audit and its tolerance",
              f"{name} > {at['latest']} AND {name} < {at['far']}",
@@ -145,8 +145,12 @@ class ImpossibleTimestamps:
                 effect=min(1.0, 0.2 + count / values),
             )  # fmt: skip
 
-    def _piled(self, counts: Facts, values: int) -> bool:
-        """Whether the month after the epoch holds far more rows than the months around it would let one expect."""
+    def _piled(self, counts: Facts) -> bool:
+        """Whether the month after the epoch holds far more rows than the months around it would let one expect.
+
+        In a column without the role of an event (births), a handful of rows may lie there rightly.
+        """
         neighbours = counts["around"] - counts["epoch"]
         expected = max(neighbours, 1) * 32 / AROUND_DAYS
-        return bool(counts["epoch"] > 0 and counts["epoch"] > 5 * expected + 3 * expected**0.5 * (neighbours > 0))
+        least = 1 if "future" in counts else 5
+        return bool(counts["epoch"] >= max(least, 5 * expected + (3 * expected**0.5 if neighbours else 0.0)))

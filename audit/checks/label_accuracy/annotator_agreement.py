@@ -131,8 +131,8 @@ class AnnotatorAgreement:
             annotators,
             severity,
             f"{len(annotators)} annotators: labels differ in {apart:,} of {rated:,} rows with two or more "
-            f"({percent(apart / rated)}), Krippendorff's alpha {alpha:.3f} ({interval.low:.3f} to {interval.high:.3f}), "
-            f"limit {limit:.3f}",
+            f"({percent(apart / rated)}), Krippendorff's alpha {alpha:.3f} ({interval.low:.3f} to "
+            f"{interval.high:.3f}), limit {limit:.3f}",
             "krippendorff_alpha",
             alpha,
             limit,

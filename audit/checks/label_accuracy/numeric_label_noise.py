@@ -116,8 +116,8 @@ class NumericLabelNoise:
             self.code,
             (label,),
             severity,
-            f"{label}: {found:,} of {basis.rows:,} values ({percent(share)}) lie more than {self.cut:g} robust standard "
-            f"deviations ({self.cut * errors.scale:.4g}) from their prediction, where the other residuals make "
+            f"{label}: {found:,} of {basis.rows:,} values ({percent(share)}) lie more than {self.cut:g} robust "
+            f"standard deviations ({self.cut * errors.scale:.4g}) from their prediction, where the other residuals make "
             f"{percent(errors.expected)} likely; limit {percent(limit)} beyond that",
             "gross_label_error_share",
             share,
