@@ -10,8 +10,9 @@ asked for it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from audit.engine.dialect import DUCKDB, Dialect
 from audit.engine.duckdb import Connection
 from audit.engine.sql import SCALARS, Shift, scalar_answer, scalar_terms
 from audit.engine.suspects import answer_suspects
-from audit.engine.tables import Scan, prerequisites, statement, value_counts
+from audit.engine.tables import Scan, prerequisites, statement, text_counts, value_counts
 from audit.errors import RolesError
 from audit.facts import (
     Asks,
@@ -28,6 +29,7 @@ from audit.facts import (
     Conflicts,
     CountWhere,
     Distinct,
+    DuplicateCounts,
     DuplicateRows,
     Expression,
     Extremes,
@@ -35,6 +37,7 @@ from audit.facts import (
     Facts,
     Grouped,
     KeyCount,
+    KeyCounts,
     LagQuantiles,
     Missing,
     Moments,
@@ -50,6 +53,8 @@ from audit.facts import (
 from audit.sample import Sampled
 
 COLUMNS_A_STATEMENT = 64
+REPEATS = 8  # rows a distinct string, from where on grouping first is cheaper than looking at every row
+T = TypeVar("T")
 SUSPECTS = (KeyCount, DuplicateRows, Conflicts, SplitOverlap)
 
 Progress = Callable[[str], None]
@@ -95,16 +100,29 @@ class Engine:
         counted = [f for f in wanted if isinstance(f, ValueCounts)]
         scalars: list[Fact] = [f for f in wanted if isinstance(f, SCALARS)]
         needed = [p for f in wanted for p in prerequisites(f)]
-        needed += [] if self.sample.exact else [Distinct(f.column) for f in counted]
-        scalars = [f for f in dict.fromkeys([*scalars, *needed]) if f not in self.answers]
+        repeating = [] if self.sample.exact else [f for f in wanted if isinstance(f, TextCounts)]
+        sketched = [] if self.sample.exact else [f.column for f in (*counted, *repeating)]
+        needed += [Distinct(column) for column in sketched]
+        scalars = [f for f in dict.fromkeys([*scalars, *needed]) if f not in self.answers and f not in repeating]
         progress("counting")
         self._answer_scalars(scalars)
+        self._answer_text_counts(repeating)
         self._answer_value_counts(counted, progress)
-        for fact in wanted:
+        # keys first: a proven key settles whether whole rows can repeat
+        for fact in sorted(wanted, key=lambda fact: not isinstance(fact, KeyCount)):
             if fact not in self.answers:
                 progress(_PROGRESS.get(type(fact), "counting"))
                 self.answers[fact] = self._attempt(fact)
         return {fact: self.answers[fact] for fact in facts}
+
+    def _holds_a_key(self, columns: Sequence[str]) -> bool:
+        """Whether some of the columns (none means all) are known to be unique, so that no two rows are equal."""
+        held = set(columns or (c.name for c in self.columns))
+        return any(
+            isinstance(counts, KeyCounts) and held >= set(fact.columns) and counts.extra == 0 and counts.null == 0
+            for fact, counts in self.answers.items()
+            if isinstance(fact, KeyCount)
+        )
 
     @property
     def _scan(self) -> Scan:
@@ -119,9 +137,8 @@ class Engine:
         groups: dict[str, list[Fact]] = {}
         for fact in facts:
             groups.setdefault((columns_of(fact) or ("",))[0], []).append(fact)
-        names = list(groups)
-        for start in range(0, len(names), COLUMNS_A_STATEMENT):
-            self._fused_scan([fact for name in names[start : start + COLUMNS_A_STATEMENT] for fact in groups[name]])
+        for names in batches(list(groups)):
+            self._fused_scan([fact for name in names for fact in groups[name]])
 
     def _fused_scan(self, facts: Sequence[Fact]) -> None:
         try:
@@ -161,12 +178,27 @@ class Engine:
             center, scale = float(np.median(values)), float(values.std())
         return Shift(center, scale if np.isfinite(scale) and scale > 0 else 1.0)
 
+    def _answer_text_counts(self, facts: Sequence[TextCounts]) -> None:
+        """Look at each distinct string once where strings repeat, at each row where they do not."""
+        few = [f for f in facts if self._distinct(f.column) * REPEATS <= self.rows]
+        for batch in batches(few):
+            made = text_counts(batch, self._scan)
+            assert made.sql is not None
+            # where some column of the batch is at fault, the fused scan below finds out which
+            with suppress(Exception):
+                self.answers.update(zip(batch, made.read(self.connection.rows(made.sql)), strict=True))
+        self._answer_scalars([f for f in facts if f not in self.answers])
+
+    def _distinct(self, column: str) -> float:
+        """The sketched number of distinct values; infinite where there is none."""
+        sketch = self.answers.get(Distinct(column))
+        return float("inf") if sketch is None or isinstance(sketch, Failure) else float(sketch.count)
+
     def _answer_value_counts(self, facts: Sequence[ValueCounts], progress: Progress) -> None:
         exact = [f for f in facts if f not in self.answers and self._countable(f)]
         if exact:
             progress("counting values")
-        for start in range(0, len(exact), COLUMNS_A_STATEMENT):
-            batch = exact[start : start + COLUMNS_A_STATEMENT]
+        for batch in batches(exact):
             try:
                 made = value_counts(batch, self._scan)
                 assert made.sql is not None
@@ -191,8 +223,7 @@ class Engine:
         column = next(c for c in self.columns if c.name == fact.column)
         if self.sample.exact and column.name in self.sample.table.schema.names:
             return False  # the sample holds every row: counting it is the same, without a scan
-        distinct = self.answers.get(Distinct(fact.column))
-        return not isinstance(distinct, Failure) and distinct is not None and distinct.count <= fact.exact_up_to
+        return self._distinct(fact.column) <= fact.exact_up_to
 
     def _sampled_value_counts(self, fact: ValueCounts) -> Any:
         try:
@@ -213,6 +244,8 @@ class Engine:
 
     def _attempt(self, fact: Fact) -> Any:
         try:
+            if isinstance(fact, DuplicateRows) and self._holds_a_key(fact.columns):
+                return DuplicateCounts(self.rows, 0, 0, 1 if self.rows else 0)
             if isinstance(fact, SUSPECTS):
                 return answer_suspects(fact, self._scan, self.row_id, self.connection.rows)
             known = {need: self.answers[need] for need in prerequisites(fact)}
@@ -233,6 +266,12 @@ _PROGRESS: Mapping[type[Fact], str] = {
     Conflicts: "looking for conflicting labels",
     SplitOverlap: "comparing splits",
 }
+
+
+def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
+    """Cut what shares a statement into statements of a bounded size."""
+    for start in range(0, len(items), COLUMNS_A_STATEMENT):
+        yield items[start : start + COLUMNS_A_STATEMENT]
 
 
 def columns_of(fact: Fact) -> tuple[str, ...]:

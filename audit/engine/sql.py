@@ -180,16 +180,16 @@ def _moments(values: Sequence[Any], shift: Shift) -> MomentValues:
         return MomentValues(n, float(shift.center + c * a), float(c * c * m2), float(c**3 * m3), float(c**4 * m4))
 
 
-def _text_terms(name: str, dialect: Dialect) -> tuple[str, ...]:
-    trimmed = dialect.trimmed(name)
+def text_conditions(text: str, dialect: Dialect) -> tuple[str, str]:
+    """Return the conditions that a string is blank, and that it is null-like."""
+    trimmed = dialect.trimmed(text)
     words = ", ".join(dialect.literal(word) for word in NULL_LIKE)
-    return (
-        f"count({name})",
-        count_if(f"{trimmed} = ''"),
-        count_if(f"lower({trimmed}) IN ({words})"),
-        f"min(length({name}))",
-        f"max(length({name}))",
-    )
+    return f"{trimmed} = ''", f"lower({trimmed}) IN ({words})"
+
+
+def _text_terms(name: str, dialect: Dialect) -> tuple[str, ...]:
+    blank, null_like = text_conditions(name, dialect)
+    return (f"count({name})", count_if(blank), count_if(null_like), f"min(length({name}))", f"max(length({name}))")
 
 
 def _count_where(

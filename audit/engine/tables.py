@@ -14,7 +14,16 @@ from typing import Any
 
 from audit.dataset import Column, ColumnKind
 from audit.engine.dialect import Dialect
-from audit.engine.sql import bound, comparable, count_if, from_comparable, missing_if
+from audit.engine.sql import (
+    Shift,
+    bound,
+    comparable,
+    count_if,
+    from_comparable,
+    missing_if,
+    scalar_answer,
+    text_conditions,
+)
 from audit.facts import (
     CoMissing,
     CoMissingTable,
@@ -27,6 +36,8 @@ from audit.facts import (
     Missing,
     Quantiles,
     QuantileValues,
+    TextCounts,
+    TextCountValues,
     TimeBuckets,
     TimeBucketTable,
     Value,
@@ -191,6 +202,21 @@ def _from_text(text: str, column: Column) -> Value:
     if column.kind is ColumnKind.NUMERIC:
         return int(text) if column.integer else float(text)
     return text
+
+
+def text_counts(facts: Sequence[TextCounts], scan: Scan) -> Statement:
+    """Return one statement for several text columns whose values repeat: strings are looked at once a value."""
+    branches = []
+    for i, fact in enumerate(facts):
+        blank, null_like = text_conditions("v", scan.dialect)
+        inner = f"SELECT {scan.name(fact.column)} AS v, count(*) AS n FROM {scan.source} GROUP BY 1"
+        sums = [f"sum(CASE WHEN {condition} THEN n ELSE 0 END)" for condition in ("v IS NOT NULL", blank, null_like)]
+        branches.append(f"(SELECT {i} AS c, {', '.join(sums)}, min(length(v)), max(length(v)) FROM ({inner}) AS g)")
+
+    def read(rows: Rows) -> list[TextCountValues]:
+        return [scalar_answer(facts[int(row[0])], None, row[1:], Shift()) for row in sorted(rows)]
+
+    return Statement(" UNION ALL ".join(branches), read)
 
 
 def _time_buckets(fact: TimeBuckets, scan: Scan, known: Known) -> Statement:

@@ -7,7 +7,7 @@ from typing import Any
 
 from audit.findings import Chart
 from audit.report.axes import Scale, moment, numbers_or_times, ticks
-from audit.report.picture import Canvas, Picture, Point, Size, fit, polyline, short
+from audit.report.picture import Canvas, Picture, Point, Size, fit, label_room, polyline, short
 from audit.report.wording import number, plural, visible
 
 _MOST_SERIES = 6  # as many colours and dashes as can be told apart
@@ -94,9 +94,15 @@ def _band(xs: Sequence[float | None], one: Any, x: Scale, y: Scale) -> str:
     if not one.get("low") or not one.get("high"):
         return ""
     lows, highs = _points(xs, one["low"], x, y), _points(xs, one["high"], x, y)
-    kept = [(low, high) for low, high in zip(lows, highs, strict=True) if low is not None and high is not None]
-    around = [low for low, _ in kept] + [high for _, high in reversed(kept)]
-    return polyline(around) + "Z" if len(kept) > 1 else ""
+    parts, run = [], list[tuple[Point, Point]]()
+    for low, high in [*zip(lows, highs, strict=True), (None, None)]:
+        if low is not None and high is not None:
+            run.append((low, high))
+            continue
+        if len(run) > 1:
+            parts.append(polyline([*(low for low, _ in run), *(high for _, high in reversed(run))]) + "Z")
+        run = []
+    return "".join(parts)
 
 
 def draw_scatter(chart: Chart, size: Size) -> Picture:
@@ -147,12 +153,13 @@ def draw_intervals(chart: Chart, size: Size) -> Picture:
     over += [] if limit is None else [float(limit)]
     low, high = _range(over)
     row = 20
-    canvas = Canvas(size.label, 6, size.width - 14, 6 + row * shown)
+    room = label_room(labels[:shown], size)
+    canvas = Canvas(room, 6, size.width - 14, 6 + row * shown)
     x = Scale(low, high, canvas.left + 4, canvas.right - 4)
     bars, dots = [], []
     for i in range(shown):
         middle = canvas.top + row * (i + 0.5)
-        canvas.text(canvas.left - 6, middle + 3.5, fit(labels[i], size.label - 10), "e")
+        canvas.text(canvas.left - 6, middle + 3.5, fit(labels[i], room - 8), "e")
         start, end, value = lows[i], highs[i], values[i]
         if start is not None and end is not None:
             bars.append(f"M{short(x(start))} {short(middle)}H{short(x(end))}")

@@ -8,7 +8,7 @@ from typing import Any
 
 from audit.findings import Chart
 from audit.report.axes import Scale, moment, numbers_or_times, ticks
-from audit.report.picture import Canvas, Picture, Point, Size, fit, polyline, short
+from audit.report.picture import Canvas, Picture, Point, Size, fit, label_room, polyline, short
 from audit.report.wording import number, percent, plural, visible
 
 THIS, REFERENCE, DENSITY = "this data", "reference", "density"
@@ -33,7 +33,10 @@ def draw_histogram(chart: Chart, size: Size) -> Picture:
     bars, shadow = _heights(counts, widths, uneven), _heights(reference, widths, uneven)
     top = max([*bars, *shadow, 0.0]) * 1.06 or 1.0
 
-    canvas = Canvas(36 if not uneven else 10, 6, size.width - 8, size.height - 20)
+    left, right = 36 if not uneven else 10, size.width - 8
+    if size.compact and not uneven:  # whole pixels a bin: sharper, and half the bytes
+        right = left + max((right - left) // len(counts), 1) * len(counts)
+    canvas = Canvas(left, 6, right, size.height - 20)
     x, y = Scale(at[0], at[-1], canvas.left, canvas.right), Scale(0, top, canvas.bottom, canvas.top)
     if not uneven:
         canvas.y_axis(y, ticks(0, top, size.y_ticks, share=True))
@@ -72,9 +75,14 @@ def _heights(counts: Sequence[float], widths: Sequence[float], uneven: bool) -> 
 
 
 def _silhouette(at: Sequence[float], heights: Sequence[float], x: Scale, y: Scale, *, closed: bool) -> str:
-    floor = short(y(0))
-    steps = [f"V{short(y(h))}H{short(x(edge))}" for h, edge in zip(heights, at[1:], strict=True)]
-    return f"M{short(x(at[0]))} {floor}{''.join(steps)}V{floor}" + ("Z" if closed else "")
+    """Return the outline of all bins as one path: up to each height, then along to the next edge."""
+    floor, start = short(y(0)), x(at[0])
+    steps, here = [], start
+    for height, edge in zip(heights, at[1:], strict=True):
+        along = short(x(edge) - here)
+        here = round(here + float(along), 1)  # relative steps are short; going on from where they lead keeps them exact
+        steps.append(f"V{short(y(height))}h{along}")
+    return f"M{short(start)} {floor}{''.join(steps)}V{floor}" + ("Z" if closed else "")
 
 
 def _density(
@@ -105,11 +113,12 @@ def _histogram_summary(names: Sequence[str], counts: Sequence[float], reference:
 
 
 def _histogram_lines(names: Sequence[str], counts: Sequence[float], reference: Sequence[float]) -> tuple[str, ...]:
-    head = "from\tto\trows" + ("\treference" if reference else "")
-    rows = [f"{names[i]}\t{names[i + 1]}\t{number(_whole(count))}" for i, count in enumerate(counts)]
+    """Return one line a bin, from its lower edge; the last line is the upper edge."""
+    head = "from\trows" + ("\treference" if reference else "")
+    rows = [f"{name}\t{number(_whole(count))}" for name, count in zip(names, counts, strict=False)]
     if reference:
         rows = [f"{row}\t{number(_whole(count))}" for row, count in zip(rows, reference, strict=True)]
-    return (head, *rows)
+    return (head, *rows, names[-1])
 
 
 def _whole(value: float) -> float | int:
@@ -138,7 +147,8 @@ def draw_bars(chart: Chart, size: Size) -> Picture:
     scale_over = [*values[:shown], *reference[:shown], 0.0, *([] if limit is None else [float(limit)])]
 
     row = 13 if size.compact else 20
-    canvas = Canvas(size.label, 4, size.width - 54, 4 + row * shown)
+    room = label_room(labels[:shown], size)
+    canvas = Canvas(room, 4, size.width - 54, 4 + row * shown)
     x = Scale(min(scale_over), max(scale_over) or 1.0, canvas.left, canvas.right)
     thick = row - (3 if size.compact else 6)
     bars, marks = [], []
@@ -146,7 +156,7 @@ def draw_bars(chart: Chart, size: Size) -> Picture:
         y = canvas.top + row * i
         bars.append(f"M{short(x(0))} {short(y)}H{short(x(value))}v{thick}H{short(x(0))}Z")
         middle = y + thick / 2 + 3.5
-        canvas.text(canvas.left - 6, middle, fit(label, size.label - 10), "e")
+        canvas.text(canvas.left - 6, middle, fit(label, room - 8), "e")
         canvas.text(max(x(value), x(0)) + 4, middle, percent(value) if as_share else number(_whole(value)), "s v")
         if reference:
             marks.append(f"M{short(x(reference[i]))} {short(y - 1)}v{thick + 2}")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from audit.findings import Chart
-from audit.report.picture import Canvas, Picture, Size, fit, short
+from audit.report.picture import Canvas, Picture, Size, fit, label_room, short
 from audit.report.wording import number, percent, plural, visible
 
 CLASSES = 9
@@ -29,12 +29,13 @@ def draw_heatmap(chart: Chart, size: Size) -> Picture:
     two_arms = low < 0 < high
     shown_rows, shown_columns = rows[:_MOST], columns[:_MOST]
     classes = [[_class(value, low, high, two_arms) for value in line[:_MOST]] for line in values[:_MOST]]
-    cell_x = min(max((size.width - size.label - 10) / len(shown_columns), 5.0), 46.0)
+    room = label_room(shown_rows, size)
+    cell_x = min(max((size.width - room - 10) / len(shown_columns), 5.0), 46.0)
     cell_y = min(max(300 / len(shown_rows), 5.0), 24.0 if len(shown_columns) > 1 else 20.0)
     top = _top_label_room(shown_columns, cell_x)
-    canvas = Canvas(size.label, top, size.label + cell_x * len(shown_columns), top + cell_y * len(shown_rows))
+    canvas = Canvas(room, top, room + cell_x * len(shown_columns), top + cell_y * len(shown_rows))
     _cells(canvas, classes, cell_x, cell_y, "d" if two_arms else "q")
-    _names(canvas, shown_rows, shown_columns, cell_x, cell_y, size.label)
+    _names(canvas, shown_rows, shown_columns, cell_x, cell_y, room)
     if max(len(rows), len(columns)) <= _NUMBERED and cell_x >= 30 and cell_y >= 14:
         _cell_numbers(canvas, values, classes, cell_x, cell_y, two_arms)
     left_out = "" if len(rows) <= _MOST and len(columns) <= _MOST else f" Only the first {_MOST} are drawn."
@@ -138,10 +139,11 @@ def draw_confusion(chart: Chart, size: Size) -> Picture:
     column_title = visible(chart.data.get("column_title") or "other", 40)
     shown = labels[:_MOST]
     k = len(shown)
-    cell_x = min(max((size.width - size.label - 10) / k, 5.0), 58.0)
+    room = max(label_room(shown, size), 6.6 * len(row_title) + 14)
+    cell_x = min(max((size.width - room - 10) / k, 5.0), 58.0)
     cell_y = min(max(300 / k, 5.0), 34.0)
     top = _top_label_room(shown, cell_x) + 16
-    canvas = Canvas(size.label, top, size.label + cell_x * k, top + cell_y * k)
+    canvas = Canvas(room, top, room + cell_x * k, top + cell_y * k)
     shares = [_row_shares(line) for line in matrix]
     for agreeing, palette in ((True, "q"), (False, "o")):
         classes = [
@@ -149,7 +151,7 @@ def draw_confusion(chart: Chart, size: Size) -> Picture:
             for i in range(k)
         ]
         _cells(canvas, classes, cell_x, cell_y, palette)
-    _names(canvas, shown, shown, cell_x, cell_y, size.label)
+    _names(canvas, shown, shown, cell_x, cell_y, room)
     canvas.text((canvas.left + canvas.right) / 2, 11, column_title, "h")
     canvas.text(4, canvas.top - 8, row_title, "s h")
     if k <= _NUMBERED:

@@ -29,8 +29,8 @@ from audit.result import ColumnProfile, Result, Score
 
 MOST_FINDINGS = 2000  # rows of the findings table; the JSON has all
 MOST_CARDS = 1000  # columns with a card of their own; the rest is listed
-MOST_PICTURES = 100  # findings with a picture, the worst ones
-MOST_MEASUREMENTS = 1500  # rows over all checks under "Method and limits"
+MOST_PICTURES = 60  # findings with a picture, the worst ones
+MOST_MEASUREMENTS = 600  # rows over all checks under "Method and limits"
 _PRINTED = 20  # findings whose evidence is printed
 
 Fact = tuple[str, str]
@@ -91,14 +91,18 @@ class ScoreCard:
     value: str
     state: str
     strip: tuple[tuple[str, str, str], ...]
+    counts: str
+    findings: int
 
 
 @dataclass(frozen=True, slots=True)
-class ViewGroup:
-    """The pictures of the whole dataset that belong to one dimension."""
+class ViewCard:
+    """A picture of the whole dataset, with the dimension and the check that it comes from."""
 
-    name: str
-    views: tuple[tuple[str, str, Picture], ...]
+    dimension: str
+    code: str
+    caption: str
+    picture: Picture
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,7 +138,7 @@ class Page:
     findings: tuple[FindingRow, ...]
     more_findings: int
     counts: Mapping[str, int]
-    views: tuple[ViewGroup, ...]
+    views: tuple[ViewCard, ...]
     cards: tuple[ColumnCard, ...]
     listed: tuple[ColumnProfile, ...]
     kinds: tuple[str, ...]
@@ -144,6 +148,7 @@ class Page:
     timings: tuple[Fact, ...]
     approximations: tuple[str, ...]
     reference: str
+    basis: str
 
 
 def make_page(result: Result, *, include_samples: bool) -> Page:
@@ -159,7 +164,9 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
     first = {finding.code: anchors[i] for i, finding in reversed(list(enumerate(findings)))}
     todo, more_actions = actions(result)
     groups = unchecked(result)
-    cards, listed = _cards(result, findings, anchors)
+    every_basis = {profile.basis for profile in result.columns}
+    basis = visible(every_basis.pop(), 160) if len(every_basis) == 1 else ""  # said once, when all columns share it
+    cards, listed = _cards(result, findings, anchors, say_basis=not basis)
     return Page(
         title=_title(result.dataset.uri),
         uri=visible(result.dataset.uri, 300),
@@ -173,7 +180,7 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
         partly=partly_unchecked(result),
         options=missing_options(groups),
         errors=result.errors,
-        scores=tuple(_score_card(score) for score in result.scores),
+        scores=tuple(_score_card(score, result) for score in result.scores),
         findings=tuple(rows),
         more_findings=max(len(findings) - MOST_FINDINGS, 0),
         counts={s.label: sum(f.severity is s for f in findings) for s in reversed(Severity)},
@@ -187,6 +194,7 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
         timings=_timings(result),
         approximations=tuple(visible(text, 400) for text in result.approximations),
         reference="" if result.reference is None else _reference(result),
+        basis=basis,
     )
 
 
@@ -307,10 +315,6 @@ def _finding_facts(finding: Finding, include_samples: bool) -> tuple[Fact, ...]:
     if finding.interval is not None:
         ends = f"{amount(finding.interval.low, name)} to {amount(finding.interval.high, name)}"
         facts.append((f"{finding.interval.level:.0%} interval", f"{ends} ({visible(finding.interval.method, 60)})"))
-    if finding.effect is not None:
-        facts.append(("Effect", f"{number(finding.effect)} on a scale of 0 to 1"))
-    if finding.affected is not None:
-        facts.append(("Rows affected", f"{_affected(finding)} of {finding.basis.of:,}"))
     facts.append(("Basis", str(finding.basis)))
     if finding.segment:
         facts.append(("Segment", visible(finding.segment, 120)))
@@ -329,7 +333,7 @@ def _finding_facts(finding: Finding, include_samples: bool) -> tuple[Fact, ...]:
 # --- scores and views -------------------------------------------------------------------------------------------------
 
 
-def _score_card(score: Score) -> ScoreCard:
+def _score_card(score: Score, result: Result) -> ScoreCard:
     assessed = score.value is not None
     outcomes = (
         ("pass", score.passed),
@@ -338,6 +342,7 @@ def _score_card(score: Score) -> ScoreCard:
         ("error", score.errors),
         ("none", score.not_evaluated),
     )
+    words = zip((count for _, count in outcomes), ("pass", "warn", "fail", "broke", "not evaluated"), strict=True)
     total = sum(count for _, count in outcomes) or 1
     strip, at = [], 0.0
     for style, count in outcomes:
@@ -353,28 +358,29 @@ def _score_card(score: Score) -> ScoreCard:
         "–" if score.value is None else f"{score.value:.0f}",
         state,
         tuple(strip),
+        " · ".join(f"{count} {word}" for count, word in words if count),
+        sum(len(outcome.findings) for outcome in result.outcomes if outcome.dimension == score.dimension),
     )
 
 
-def _views(result: Result) -> tuple[ViewGroup, ...]:
-    groups = []
-    for dimension in dict.fromkeys((*DIMENSIONS, *(outcome.dimension for outcome in result.outcomes))):
-        views = [
-            (visible(outcome.code, 20), visible(view.caption, 400), draw(view.chart, VIEW))
-            for outcome in result.outcomes
-            if outcome.dimension == dimension
-            for view in outcome.views
-        ]
-        if views:
-            groups.append(ViewGroup(title_of(dimension), tuple(views)))
-    return tuple(groups)
+def _views(result: Result) -> tuple[ViewCard, ...]:
+    order = dict.fromkeys((*DIMENSIONS, *(outcome.dimension for outcome in result.outcomes)))
+    return tuple(
+        ViewCard(
+            title_of(dimension), visible(outcome.code, 20), visible(view.caption, 400), draw(view.chart, VIEW)
+        )
+        for dimension in order
+        for outcome in result.outcomes
+        if outcome.dimension == dimension
+        for view in outcome.views
+    )
 
 
 # --- columns ----------------------------------------------------------------------------------------------------------
 
 
 def _cards(
-    result: Result, findings: Sequence[Finding], anchors: Sequence[str]
+    result: Result, findings: Sequence[Finding], anchors: Sequence[str], *, say_basis: bool
 ) -> tuple[tuple[ColumnCard, ...], tuple[ColumnProfile, ...]]:
     about: dict[str, list[tuple[Finding, str]]] = {}
     for finding, anchor in zip(findings, anchors, strict=True):
@@ -387,11 +393,11 @@ def _cards(
         return (-worst.severity, -(worst.effect or 0.0), -len(own)) if worst else (0.0, 0.0, 0.0)
 
     ordered = sorted(enumerate(result.columns), key=badness)  # stable: the file's order decides ties
-    cards = [_card(i, profile, about.get(profile.name, [])) for i, profile in ordered[:MOST_CARDS]]
+    cards = [_card(i, profile, about.get(profile.name, []), say_basis) for i, profile in ordered[:MOST_CARDS]]
     return tuple(cards), tuple(profile for _, profile in ordered[MOST_CARDS:])
 
 
-def _card(position: int, profile: ColumnProfile, own: Sequence[tuple[Finding, str]]) -> ColumnCard:
+def _card(position: int, profile: ColumnProfile, own: Sequence[tuple[Finding, str]], say_basis: bool) -> ColumnCard:
     facts = [("Missing", f"{percent(profile.missing / profile.rows)}" if profile.rows else "–")]
     if profile.distinct is not None:
         facts.append(("Distinct", f"{'' if profile.distinct_exact else '≈ '}{profile.distinct:,}"))
@@ -400,10 +406,10 @@ def _card(position: int, profile: ColumnProfile, own: Sequence[tuple[Finding, st
     if profile.std is not None:
         facts.append(("Std", number(profile.std)))
     if profile.low is not None:
-        facts.append(("Min", visible(number(profile.low), 24)))
+        facts.append(("Min", _end(profile.low)))
     if profile.high is not None:
-        facts.append(("Max", visible(number(profile.high), 24)))
-    details = [("Rows", number(profile.rows)), ("Missing rows", number(profile.missing))]
+        facts.append(("Max", _end(profile.high)))
+    details = [("Missing rows", f"{profile.missing:,} of {profile.rows:,}")]
     if profile.nan:
         details.append(("of them NaN", number(profile.nan)))
     if profile.infinite:
@@ -425,9 +431,20 @@ def _card(position: int, profile: ColumnProfile, own: Sequence[tuple[Finding, st
         facts=tuple(facts),
         details=tuple(details),
         top=() if is_bars else tuple((visible(v, 60), number(n)) for v, n in islice(profile.top, 10)),
-        basis=visible(profile.basis, 160),
+        basis=visible(profile.basis, 160) if say_basis else "",
         picture=draw(profile.chart, CARD) if profile.chart is not None else None,
     )
+
+
+def _end(value: float | str) -> str:
+    """Return the smallest or largest value in a few characters; times to the minute."""
+    if isinstance(value, str):
+        try:
+            moment = dt.datetime.fromisoformat(value)
+        except ValueError:
+            return visible(value, 24)
+        return f"{moment:%Y-%m-%d}" if moment.time() == dt.time() else f"{moment:%Y-%m-%d %H:%M}"
+    return number(value)
 
 
 # --- method -----------------------------------------------------------------------------------------------------------

@@ -48,7 +48,7 @@ class Size:
     compact: bool = False
 
 
-CARD = Size(290, 112, 104, 4, 2, 8, 36, compact=True)
+CARD = Size(290, 112, 104, 4, 3, 8, 24, compact=True)
 EVIDENCE = Size(460, 190, 132, 6, 4, 15, 100)
 VIEW = Size(560, 230, 150, 7, 4, 25, 400)
 
@@ -111,10 +111,14 @@ class Canvas:
         at = [(scale(value), label) for value, label in marks]
         inner = "".join(f"M{short(x)} {short(self.bottom)}v3" for x, _ in at)
         self.path("ax", f"M{short(self.left)} {short(self.bottom)}H{short(self.right)}{inner}")
+        free_from = -1e9
         for x, label in at:
-            near_end = x > self.right - 3.1 * len(label)
-            near_start = x < self.left + 3.1 * len(label) - 14
-            self.text(x, self.bottom + 14, label, "e" if near_end else "s" if near_start else "")
+            width = 6.2 * len(label)
+            start = min(max(x - width / 2, self.left - 14), self.right + 6 - width)
+            if start < free_from:
+                continue  # its tick stays; labels never run into one another
+            free_from = start + width + 6
+            self.text(start + width / 2, self.bottom + 14, label)
 
     def y_axis(self, scale: Scale, marks: Sequence[Tick]) -> None:
         """Draw horizontal grid lines and their labels."""
@@ -136,9 +140,9 @@ def short(value: float) -> str:
     text = f"{value:.1f}"
     if text.endswith(".0"):
         text = text[:-2]
-    if text == "-0":
-        return "0"
-    return text[1:] if text.startswith("0.") else text
+    if text.startswith("-0."):
+        return "-" + text[2:]
+    return text[1:] if text.startswith("0.") else "0" if text == "-0" else text
 
 
 def polyline(points: Iterable[Point | None]) -> str:
@@ -153,9 +157,17 @@ def polyline(points: Iterable[Point | None]) -> str:
         if at is None:
             parts.append(f"M{short(x / 10)} {short(y / 10)}")
         else:
-            parts.append(f"l{short((x - at[0]) / 10)} {short((y - at[1]) / 10)}")
+            down = short((y - at[1]) / 10)
+            start = "l" if parts[-1][0] == "M" else " "  # one command serves a run of steps
+            parts.append(f"{start}{short((x - at[0]) / 10)}{'' if down[0] == '-' else ' '}{down}")
         at = (x, y)
     return "".join(parts)
+
+
+def label_room(labels: Iterable[str], size: Size) -> float:
+    """Return the width that row labels need, at most what the picture grants."""
+    longest = max((len(label) for label in labels), default=0)
+    return min(max(6.6 * longest + 14, 30), size.label)
 
 
 def fit(name: object, width: float, size: float = 6.2) -> str:

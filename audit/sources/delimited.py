@@ -18,8 +18,26 @@ if TYPE_CHECKING:
     import duckdb
 
 _MOST_NAMED = 3  # lines that a note shows
-_WIDER = ("BIGINT", "HUGEINT", "DOUBLE", "DATE", "TIMESTAMP", "TIMESTAMP WITH TIME ZONE")
-"""Types to try, in this order, over all rows of a column whose first rows suggested too narrow a type."""
+_CANDIDATES: Mapping[str, tuple[str, ...]] = {
+    "BIGINT": ("BIGINT", "HUGEINT", "DOUBLE"),
+    "HUGEINT": ("HUGEINT", "DOUBLE"),
+    "DATE": ("DATE", "TIMESTAMP"),
+    "TIMESTAMP": ("TIMESTAMP",),
+    "TIMESTAMP WITH TIME ZONE": ("TIMESTAMP WITH TIME ZONE",),
+}
+"""Types that the first rows may suggest and later rows belie without an error, and what to try then over all rows.
+
+DuckDB's reader rounds a late 2.5 to a whole number, and drops a late time of day or zone, without a word.
+"""
+_ZONE = "':.*(Z|z|[+-][0-9:]+|[A-Za-z]{3,})\\s*$'"
+_LOSES: Mapping[str, str] = {  # values that the type would take, but not whole
+    "BIGINT": "regexp_matches({}, '[.eE]')",
+    "HUGEINT": "regexp_matches({}, '[.eE]')",
+    "DOUBLE": "false",
+    "DATE": "contains({}, ':')",
+    "TIMESTAMP": f"regexp_matches({{}}, {_ZONE.replace('{', '{{').replace('}', '}}')})",
+    "TIMESTAMP WITH TIME ZONE": f"NOT regexp_matches({{}}, {_ZONE.replace('{', '{{').replace('}', '}}')})",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,56 +176,74 @@ def _dialect_of(row: Sequence[Any], options: SourceOptions) -> Dialect:
 
 
 Rejected = tuple[str, int, str, str]
-"""Kind of error, line, the line's text, DuckDB's words."""
+"""Kind of error, line, column, DuckDB's words."""
 
 
 def _load_rows(
     connection: duckdb.DuckDBPyConnection, path: str, dialect: Dialect, notes: list[str]
 ) -> tuple[str, Dialect, list[Rejected]]:
-    """Load all rows. A column whose later values do not fit its first ones gets the narrowest type that fits all."""
-    guessed: dict[str, str] = {}
+    """Load all rows; each column gets the narrowest type that takes every value whole."""
+    formats = {"DATE": dialect.date_format, "TIMESTAMP": dialect.timestamp_format}
+    open_types = {  # a type with a format of its own is read strictly
+        name: kind
+        for name, kind in dialect.types.items()
+        if kind in _CANDIDATES and formats.get(kind.removesuffix(" WITH TIME ZONE")) is None
+    }
+    texts = dict.fromkeys(open_types, "VARCHAR")
     while True:
-        table = f"temp.main.{quote_name(new_table_name())}"
-        rejects, scans = new_table_name(), new_table_name()
-        with source_order(connection):
-            connection.execute(
-                f"CREATE TEMP TABLE {table} AS SELECT * FROM read_csv({quote_text(path)}, {dialect.settings()}, "
-                f"store_rejects = true, rejects_table = '{rejects}', rejects_scan = '{scans}', rejects_limit = 0)"
-            ).fetchall()
-        misfits = [
-            row[0]
-            for row in connection.execute(
-                f"SELECT DISTINCT column_name FROM {rejects} WHERE error_type = 'CAST' ORDER BY 1"
-            ).fetchall()
-        ]
-        rejected = connection.execute(
-            f"SELECT CAST(error_type AS VARCHAR), line, coalesce(csv_line, ''), error_message FROM {rejects} "
-            "ORDER BY line"
-        ).fetchall()
-        drop(connection, [rejects, scans])
+        loaded = replace(dialect, types=dict(dialect.types) | texts)
+        table, rejected = _read_csv(connection, path, loaded)
+        misfits = sorted({column for kind, _, column, _ in rejected if kind == "CAST"})
         if not misfits:
             break
         drop(connection, [table])
-        guessed |= {name: dialect.types[name] for name in misfits}
-        dialect = replace(dialect, types=dict(dialect.types) | dict.fromkeys(misfits, "VARCHAR"))
-    for name, narrow in guessed.items():
-        kind = _narrowest(connection, table, name)
-        if kind != "VARCHAR":
-            column = quote_name(name)
-            connection.execute(
-                f"ALTER TABLE {table} ALTER {column} TYPE {kind} USING CAST({column} AS {kind})"
-            ).fetchall()
-            dialect = replace(dialect, types=dict(dialect.types) | {name: kind})
-        else:
-            notes.append(f"CSV: column '{name}' begins like {narrow}, but later values are not, so it is read as text")
-    return table, dialect, [(str(k), int(n), str(line), str(message)) for k, n, line, message in rejected]
+        texts |= dict.fromkeys(misfits, "VARCHAR")
+    types = dict(loaded.types) | _settle(connection, table, open_types)
+    for name in texts:
+        if types[name] == "VARCHAR":
+            notes.append(
+                f"CSV: column '{name}' begins like {dialect.types[name]}, but later values are not, so it is read as text"
+            )
+    if types != loaded.types:
+        columns = ", ".join(f"CAST({quote_name(name)} AS {kind}) AS {quote_name(name)}" for name, kind in types.items())
+        typed = f"temp.main.{quote_name(new_table_name())}"
+        with source_order(connection):
+            connection.execute(f"CREATE TEMP TABLE {typed} AS SELECT {columns} FROM {table}").fetchall()
+        drop(connection, [table])
+        table = typed
+    return table, replace(dialect, types=types), rejected
 
 
-def _narrowest(connection: duckdb.DuckDBPyConnection, table: str, name: str) -> str:
-    column = quote_name(name)
-    misfits = ", ".join(f"count({column}) - count(TRY_CAST({column} AS {kind}))" for kind in _WIDER)
-    counts = connection.execute(f"SELECT {misfits} FROM {table}").fetchall()[0]
-    return next((kind for kind, count in zip(_WIDER, counts, strict=True) if count == 0), "VARCHAR")
+def _read_csv(connection: duckdb.DuckDBPyConnection, path: str, dialect: Dialect) -> tuple[str, list[Rejected]]:
+    """Read a file into a new table; return its name and the lines that did not fit."""
+    table, rejects, scans = new_table_name(), new_table_name(), new_table_name()
+    target = f"temp.main.{quote_name(table)}"
+    with source_order(connection):
+        connection.execute(
+            f"CREATE TEMP TABLE {target} AS SELECT * FROM read_csv({quote_text(path)}, {dialect.settings()}, "
+            f"store_rejects = true, rejects_table = '{rejects}', rejects_scan = '{scans}', rejects_limit = 0)"
+        ).fetchall()
+    rejected = connection.execute(
+        f"SELECT CAST(error_type AS VARCHAR), line, coalesce(column_name, ''), error_message FROM {rejects} ORDER BY line"
+    ).fetchall()
+    drop(connection, [rejects, scans])
+    return target, rejected
+
+
+def _settle(connection: duckdb.DuckDBPyConnection, table: str, guessed: Mapping[str, str]) -> dict[str, str]:
+    """Return the first candidate type of each text column that takes all of its values whole, else VARCHAR."""
+    settled = dict.fromkeys(guessed, "VARCHAR")
+    pending = {name: list(_CANDIDATES[kind]) for name, kind in guessed.items()}
+    while pending:
+        kinds = {name: candidates.pop(0) for name, candidates in pending.items()}
+        misfits = [
+            f"count(CASE WHEN TRY_CAST({column} AS {kind}) IS NULL OR {_LOSES[kind].format(column)} THEN {column} END)"
+            for column, kind in ((quote_name(name), kind) for name, kind in kinds.items())
+        ]
+        counts = connection.execute(f"SELECT {', '.join(misfits)} FROM {table}").fetchall()[0]
+        settled |= {name: kind for (name, kind), count in zip(kinds.items(), counts, strict=True) if count == 0}
+        pending = {name: left for name, left in pending.items() if left and settled[name] == "VARCHAR"}
+    return settled
 
 
 def _rejected_note(which: str, rejected: Sequence[Rejected]) -> str:

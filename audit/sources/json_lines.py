@@ -67,7 +67,9 @@ def open_json(connection: duckdb.DuckDBPyConnection, files: Files, options: Sour
     return relation_of(connection, table, row_id, uri=files.uri, id=files.id, size=files.size(), notes=notes)
 
 
-def _plain(files: Files, path: str, compression: str | None, given: str | None, folder: str, notes: list[str]) -> str:
+def _plain(
+    files: Files, path: str, compression: str | None, *, given: str | None, folder: str, notes: list[str]
+) -> str:
     """Return a path that holds the file in UTF-8."""
     encoding = text.find_encoding(text.read_head(files, path, compression), given)
     if encoding != "utf-8":

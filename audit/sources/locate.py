@@ -92,12 +92,15 @@ def locate_all(uris: Sequence[str], *, format: str | None = None) -> Files:
     if not uris:
         raise SourceError("the list of files is empty; name at least one file")
     found = [locate(uri, format=format) for uri in uris]
+    if len(found) == 1:
+        return found[0]
     if any(part.filesystem is not found[0].filesystem for part in found):
         raise SourceError("files of one dataset must be on one file system; copy them to one place")
-    shown = found[0].uri if len(found) == 1 else f"{found[0].uri} and {len(found) - 1} more"
+    shown = f"{found[0].uri} and {len(found) - 1} more"
     paths = tuple(dict.fromkeys(path for part in found for path in part.paths))
     notes = tuple(note for part in found for note in part.notes)
-    return Files(shown, found[0].id, paths, "", found[0].filesystem, notes)
+    root = os.path.commonpath([os.path.dirname(path) for path in paths]) if found[0].filesystem is None else ""
+    return Files(shown, found[0].id, paths, root, found[0].filesystem, notes)
 
 
 def _locate_local(path: str, uri: str, format: str | None) -> Files:

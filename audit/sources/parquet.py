@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from audit.errors import SourceError
 from audit.sources.locate import Files
 from audit.sources.messages import reading
 from audit.sources.relation import Relation, SourceOptions, count_rows, quote_name, quote_text, read_columns
@@ -66,6 +67,8 @@ def open_parquet(connection: duckdb.DuckDBPyConnection, files: Files, options: S
                 "a column has a name that DuckDB keeps for row numbers, so the file was copied to a temporary table"
             )
         rows = count_rows(connection, sql)
+        if differ:
+            _require_common_types(connection, files, schemas, [column.name for column in columns])
     return relation_of(connection, sql, row_id, **known, notes=notes, columns=columns, rows=rows)
 
 
@@ -93,6 +96,35 @@ def _distinct(name: str, taken: Mapping[str, str]) -> str:
     while name in taken:
         name += " (again)"
     return name
+
+
+def _require_common_types(
+    connection: duckdb.DuckDBPyConnection, files: Files, schemas: Mapping[str, Schema], names: Sequence[str]
+) -> None:
+    """Raise for a column whose types in different files do not go together: a scan would fail later."""
+    import duckdb
+
+    for name in names:
+        examples = {schema[name]: path for path, schema in schemas.items() if name in schema}
+        if len(examples) < 2:
+            continue
+        queries = {
+            path: f"SELECT {quote_name(name)} FROM read_parquet({quote_text(path)}, hive_partitioning = false)"
+            for path in examples.values()
+        }
+        kinds = {path: str(connection.sql(query).types[0]) for path, query in queries.items()}
+        listed = ", ".join(map(quote_text, queries))
+        try:  # the first row of each is enough: DuckDB sets up the cast when it opens a file
+            connection.execute(
+                f"SELECT {quote_name(name)} FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false) "
+                "WHERE file_row_number = 0"
+            ).fetchall()
+        except duckdb.Error as error:
+            (path, kind), (other, other_kind) = list(kinds.items())[:2]
+            raise SourceError(
+                f"column '{name}' is {kind} in {files.short(path)} and {other_kind} in {files.short(other)}, which do not "
+                "go together; name the files of one kind"
+            ) from error
 
 
 def _rows_without_columns(files: Files) -> int | None:

@@ -101,15 +101,13 @@ def absence_by_numbers(missing: Bools, values: Floats) -> Prediction:
     Source: AUC = U / (n1 n0) (Hanley & McNeil 1982, Radiology 143:29-36); the difference as in Austin (2009),
     Statistics in Medicine 28:3083-3107.
     """
-    from scipy.stats import rankdata
-
     absent = missing.astype(np.float64)
     known = np.isfinite(values).astype(np.float64)
     ranks = np.zeros(values.shape)
     centred = np.zeros(values.shape)
     for j in range(values.shape[1]):
         rows = known[:, j] > 0
-        ranks[rows, j] = rankdata(values[rows, j])
+        ranks[rows, j] = _ranks(values[rows, j])
         centred[rows, j] = values[rows, j] - values[rows, j].mean() if rows.any() else 0.0
     n1 = known.T @ absent
     n0 = known.sum(axis=0)[:, None] - n1
@@ -124,6 +122,17 @@ def absence_by_numbers(missing: Bools, values: Floats) -> Prediction:
         pooled = np.sqrt((variance1 + variance0) / 2)
         difference = np.where(pooled > 0, (mean1 - mean0) / pooled, np.nan)
     return Prediction(auc, difference, n1, n0)
+
+
+def _ranks(values: Floats) -> Floats:
+    """Return ranks from 1, equal values sharing their mean rank (scipy.stats is slow to import)."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    first = np.flatnonzero(np.concatenate([[True], ordered[1:] != ordered[:-1]])) if len(values) else order
+    sizes = np.diff(np.append(first, len(values)))
+    ranks = np.empty(len(values))
+    ranks[order] = np.repeat(first + (sizes + 1) / 2, sizes)
+    return ranks
 
 
 def absence_by_categories(missing: Bools, codes: Ints, folds: Ints) -> Prediction:

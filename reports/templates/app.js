@@ -67,6 +67,10 @@
       if (mode === "y") i = down;
       if (mode === "near") i = nearest(more, x);
       if (mode === "edges") i = Math.max(0, more.findIndex((edge) => edge > x) - 1);
+      if (mode === "x" || mode === "edges") {
+        const counts = table[i + 1].slice(1).map((cell, j) => `${table[0][j + 1]}: ${cell}`);
+        return [`${table[i + 1][0]} to ${table[i + 2][0]}`, ...counts].join("\n");
+      }
       return table[i + 1].map((cell, j) => `${table[0][j]}: ${cell}`).join("\n");
     };
     document.addEventListener("pointermove", (event) => {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 from typing import Any
 
@@ -253,6 +254,16 @@ def test_duplicate_rows_are_exact(opened: Opened) -> None:
     assert answer.extra == ROWS - len(sizes)
     assert answer.largest == int(sizes.iloc[0])
     assert len(answer.row_ids) == 1_000
+
+
+def test_a_proven_key_settles_duplicates_without_a_scan(opened: Opened) -> None:
+    engine = dataclasses.replace(opened.engine, answers={})
+    before = len(engine.connection.statements)
+    answers = engine.answer([DuplicateRows(), KeyCount(("id",))])
+    assert answers[DuplicateRows()].extra == 0
+    assert len(engine.connection.statements) - before == 1
+    without_key = DuplicateRows(("count", "city"))
+    assert engine.answer([without_key])[without_key].extra > 0
 
 
 def test_conflicting_labels_equal_pandas(opened: Opened) -> None:

@@ -22,7 +22,7 @@ from audit.engine.draw import sample_size, sample_sql
 from audit.engine.duckdb import Connection, Limits
 from audit.engine.plan import Failure, facts_in, fill
 from audit.engine.sql import SCALARS, Shift, scalar_terms
-from audit.engine.tables import Scan, statement, value_counts
+from audit.engine.tables import Scan, statement, text_counts, value_counts
 from audit.facts import (
     Asks,
     CoMissing,
@@ -59,12 +59,18 @@ def test_equal_facts_are_computed_once_in_one_statement(opened: Opened) -> None:
         Moments("real"),
         Missing("real"),
         Extremes("when"),
-        TextCounts("city"),
     ]
     engine.answer(asked)
     assert len(engine.connection.statements) - before == 1
     engine.answer(asked)
     assert len(engine.connection.statements) - before == 1
+
+
+def test_strings_that_repeat_are_looked_at_once_a_value(opened: Opened) -> None:
+    engine = dataclasses.replace(opened.engine, answers={})
+    answers = engine.answer([TextCounts("city"), Count()])
+    assert answers[TextCounts("city")] == engine._scalars([TextCounts("city")])[TextCounts("city")]
+    assert "GROUP BY" in engine.connection.statements[-2]
 
 
 def test_value_counts_of_many_columns_share_a_statement(opened: Opened) -> None:
@@ -172,6 +178,7 @@ def _texts(dialect: Dialect) -> Iterator[str]:
     for fact in TABLE_FACTS:
         yield statement(fact, scan, known).sql or ""
     yield value_counts([ValueCounts("s"), ValueCounts("x"), ValueCounts("t")], scan).sql or ""
+    yield text_counts([TextCounts("s")], scan).sql or ""
     keys, conflict, overlap = ("s", "x"), Conflicts(("x", "s"), "b"), SplitOverlap(("x",), "s")
     yield suspects.key_totals_sql(keys, scan)
     yield suspects.key_examples_sql(keys, scan)

@@ -95,10 +95,11 @@ def test_types_that_do_not_go_together_are_one_line(tmp_path: Path, connection: 
     pq.write_table(pa.table({"a": [1]}), tmp_path / "1.parquet")
     pq.write_table(pa.table({"a": [[1]]}), tmp_path / "2.parquet")
     with pytest.raises(SourceError) as raised:
-        relation = open_relation(connection, tmp_path)
-        connection.execute(f"SELECT a FROM {relation.sql}").fetchall()
-    assert "\n" not in str(raised.value)
-    assert "'a'" in str(raised.value)
+        open_relation(connection, tmp_path)
+    assert str(raised.value) == (
+        "column 'a' is BIGINT in 1.parquet and BIGINT[] in 2.parquet, which do not go together; "
+        "name the files of one kind"
+    )
 
 
 def test_another_suffix_than_the_content(tmp_path: Path, connection: duckdb.DuckDBPyConnection) -> None:

@@ -50,7 +50,7 @@ class _Part:
 class BalanceByGroupAndTime:
     """A class mix that differs from group to group, or that drifts over time.
 
-    What it measures: for each group and each period (at most 60, the finest unit that fits) with at least `least` rows,
+    What it measures: for each group and each period (the finest unit up to months that gives at most 60) with at least `least` rows,
     the total variation distance between its class mix and that of all other rows, exactly, beyond the distance that
     chance gives; it must also be significant (chi-square, false discovery rate over all groups or periods).
     Why it matters: a label whose mix changes over time makes a random split too optimistic, and a group with its own
@@ -86,6 +86,7 @@ class BalanceByGroupAndTime:
             asks["group"] = Grouped((group, label))
         if time is not None and data.column(time).kind is ColumnKind.TEMPORAL:
             asks["time"] = TimeBuckets(time, by=label, buckets=PERIODS)
+            asks["months"] = TimeBuckets(time, every="month", by=label)
         if not asks:
             return NotEvaluated("no column has the role group or time; name one with --group or --time")
         return {**asks, "label": label, "group_column": group, "time_column": time, "rows": data.rows}
@@ -99,7 +100,7 @@ class BalanceByGroupAndTime:
             table = class_table([k[0] for k in groups.keys], [k[1] for k in groups.keys], groups.counts)
             yield from self._judge((label, facts["group_column"]), "group", table, basis)
         if "time" in facts:
-            periods: TimeBucketTable = facts["time"]
+            periods = _periods(facts["time"], facts["months"])
             table = class_table(periods.starts, periods.groups, periods.counts).sorted()
             if table.counts.size:
                 yield _view(label, table, periods.every)
@@ -138,6 +139,11 @@ class BalanceByGroupAndTime:
             evidence={"parts": [{"part": _period(p.value), "rows": p.rows, "tvd": p.distance, "beyond_chance": p.beyond}
                                 for p in odd[:LISTED]]},
         )  # fmt: skip
+
+
+def _periods(fine: TimeBucketTable, months: TimeBucketTable) -> TimeBucketTable:
+    """Return the finest unit that fits, but months at most: one wrong year must not leave years as the only unit."""
+    return months if fine.every in ("quarter", "year") else fine
 
 
 def _compare(by_part: ClassTable, least: int) -> list[_Part]:

@@ -47,9 +47,13 @@ class Clue:
 
 @dataclass(frozen=True, slots=True)
 class Explanation:
-    """Clues about one column's absence, strongest first, over `rows` rows of which `missing` miss it."""
+    """Clues about one column's absence, strongest first, over `rows` rows of which `missing` miss it.
+
+    `alike` are further columns that are missing in (nearly) the same rows: the same clues hold for them.
+    """
 
     column: str
+    alike: tuple[str, ...]
     rows: int
     missing: int
     clues: tuple[Clue, ...]
@@ -67,7 +71,9 @@ def explain_absence(facts: Facts, most_targets: int, most_predictors: int) -> It
     columns: dict[str, Column] = {column.name: column for column in facts["columns"]}
     rows = evenly_spaced(sample.rows, ROWS)
     absent = {c: sample.missing(c)[rows] for c in sorted(table.columns, key=lambda c: -table.missing[c])}
-    targets = [c for c, flags in absent.items() if SMALLEST <= flags.sum() <= len(rows) - SMALLEST][:most_targets]
+    usable = {c: flags for c, flags in absent.items() if SMALLEST <= flags.sum() <= len(rows) - SMALLEST}
+    alike = _together(usable, most_targets)
+    targets = list(alike)
     if not targets:
         return
     missing = np.column_stack([absent[c] for c in targets])
@@ -90,7 +96,26 @@ def explain_absence(facts: Facts, most_targets: int, most_predictors: int) -> It
             if name not in clues or clue.auc > clues[name].auc:
                 clues[name] = clue
         ranked = tuple(sorted(clues.values(), key=lambda c: -c.auc))
-        yield Explanation(target, len(rows), int(missing[:, t].sum()), ranked)
+        yield Explanation(target, tuple(alike[target]), len(rows), int(missing[:, t].sum()), ranked)
+
+
+def _together(absent: dict[str, NDArray[np.bool_]], most: int) -> dict[str, list[str]]:
+    """Return one column of each set that is missing in (nearly) the same rows, with the others: phi above 0.95."""
+    names = list(absent)
+    if not names:
+        return {}
+    flags = np.column_stack([absent[c] for c in names]).astype(np.float64)
+    shares = flags.mean(axis=0)
+    covariance = flags.T @ flags / len(flags) - np.outer(shares, shares)
+    phi = covariance / np.sqrt(np.outer(np.diag(covariance), np.diag(covariance)))
+    found: dict[str, list[str]] = {}
+    for j, name in enumerate(names):
+        first = next((kept for kept in found if phi[j, names.index(kept)] > 0.95), None)
+        if first is not None:
+            found[first].append(name)
+        elif len(found) < most:
+            found[name] = []
+    return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,11 +183,10 @@ def little_test(facts: Facts, most: int = 25, patterns: int = 200) -> tuple[Litt
         values = sample.numbers(column)[rows]
         values = np.where(np.isfinite(values), values, np.nan)
         known = values[~np.isnan(values)]
-        if len(known) >= SMALLEST and np.ptp(known) > 0 and not any(_same_line(values, other) for other in arrays):
+        if len(known) >= SMALLEST and np.ptp(known) > 0:
             kept.append(column)
             arrays.append(values)
-        if len(kept) == most:
-            break
+    kept, arrays = _independent(kept, arrays, most)
     while len(kept) > 2 and _pattern_count(arrays) > patterns:
         kept, arrays = kept[: len(kept) * 2 // 3], arrays[: len(arrays) * 2 // 3]
     if len(kept) < 2 or not np.isnan(np.column_stack(arrays)).any():
@@ -173,14 +197,23 @@ def little_test(facts: Facts, most: int = 25, patterns: int = 200) -> tuple[Litt
         return NotEvaluated(f"Little's test was not made: {error}", tuple(kept))
 
 
-def _same_line(a: NDArray[np.float64], b: NDArray[np.float64]) -> bool:
-    """Whether two columns lie on one line where both are known (then their covariance cannot be inverted)."""
-    both = ~(np.isnan(a) | np.isnan(b))
-    if both.sum() < 3:
-        return True
-    x, y = a[both] - a[both].mean(), b[both] - b[both].mean()
-    scale = float(np.sqrt((x @ x) * (y @ y)))
-    return scale == 0.0 or abs(float(x @ y)) / scale > 0.999
+def _independent(
+    names: list[str], arrays: list[NDArray[np.float64]], most: int
+) -> tuple[list[str], list[NDArray[np.float64]]]:
+    """Keep the first `most` columns of which no two lie on one line (else their covariance cannot be inverted)."""
+    if not arrays:
+        return names, arrays
+    values = np.column_stack(arrays)
+    known = ~np.isnan(values)
+    centred = np.where(known, values - np.nanmean(values, axis=0), 0.0)
+    shared = (centred**2).T @ known.astype(np.float64)
+    scale = np.sqrt(shared * shared.T)
+    alike = np.abs(centred.T @ centred) >= 0.999 * scale  # true, too, where the two are never known together
+    kept: list[int] = []
+    for j in range(len(names)):
+        if len(kept) < most and not alike[j, kept].any():
+            kept.append(j)
+    return [names[j] for j in kept], [arrays[j] for j in kept]
 
 
 def _pattern_count(arrays: list[NDArray[np.float64]]) -> int:

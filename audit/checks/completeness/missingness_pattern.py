@@ -61,6 +61,7 @@ class MissingnessPattern:
         auc: AUC (0.5 to 1) from which a column's absence is reported as predicted; the label warns from here.
         auc_warn: AUC (0.5 to 1) from which any other column warns.
         significance: adjusted p-value below which an AUC or Little's d2 counts at all.
+        rare: share (0 to 1) of missing values below which a predicted absence is `info` only.
         complete: share (0 to 1) of complete rows below which that is reported.
         targets: most columns whose absence is explained (those with most missing values).
         predictors: most columns that are tried as explanations.
@@ -75,6 +76,7 @@ class MissingnessPattern:
     auc: float = 0.6
     auc_warn: float = 0.75
     significance: float = 0.01
+    rare: float = 0.01
     complete: float = 0.5
     targets: int = 20
     predictors: int = 60
@@ -103,7 +105,7 @@ class MissingnessPattern:
         yield from self._patterns(table, basis, len(facts["columns"]), floating)
         yield missingness_view(sample, table)
         for explanation in explain_absence(facts, self.targets, self.predictors):
-            yield self._explained(explanation, sample, floating)
+            yield self._explained(explanation, sample, table, floating)
         yield from self._little(facts)
 
     def _patterns(
@@ -187,7 +189,9 @@ class MissingnessPattern:
             },
         )
 
-    def _explained(self, found: Explanation, sample: Sampled, floating: frozenset[str]) -> Judgement:
+    def _explained(
+        self, found: Explanation, sample: Sampled, table: CoMissingTable, floating: frozenset[str]
+    ) -> Judgement:
         basis = sample.basis_of(found.rows)
         best = found.strongest(self.significance)
         label = next((c for c in found.clues if c.label and self._counts(c)), None)
@@ -195,23 +199,25 @@ class MissingnessPattern:
             top = best.auc if best else None
             return Measurement("absence_auc", (found.column,), top, basis, limit=self.auc)
         shown = label if label is not None and best.auc < self.auc_warn else best
-        warned = shown.label or shown.auc >= self.auc_warn
+        rare = table.missing[found.column] < self.rare * table.rows
+        warned = not rare and (shown.label or shown.auc >= self.auc_warn)
         limit = self.auc if shown.label or not warned else self.auc_warn
         subject = f"the label '{shown.column}'" if shown.label else f"'{shown.column}'"
         others = [c.column for c in found.clues if c.column != shown.column and self._counts(c)]
         also = f"; so do {listed(others, 3)}" if others else ""
+        together = f"; missing with it: {listed(found.alike, 3)}" if found.alike else ""
         return Finding(
             code=self.code,
             columns=(found.column,),
             severity=Severity.WARN if warned else Severity.INFO,
             message=f"{subject} predicts where '{found.column}' is missing: AUC {shown.auc:.2f} ({shown.detail}) over "
-            f"{found.missing:,} missing of {found.rows:,} rows, limit {limit:g}{also}",
+            f"{found.missing:,} missing of {found.rows:,} rows, limit {limit:g}{also}{together}",
             statistic="absence_auc",
             value=shown.auc,
             limit=limit,
             basis=basis,
             effect=min(1.0, 2 * shown.auc - 1),
-            affected=round(found.missing / found.rows * sample.of),
+            affected=table.missing[found.column],
             where=is_missing(found.column, found.column in floating),
             remedy=REMEDY_LABEL if label is not None else REMEDY_PREDICTED,
             evidence={

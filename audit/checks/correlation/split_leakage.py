@@ -136,7 +136,7 @@ class SplitLeakage:
     def _time(self, time: str, split: str, spans: GroupTable, basis: Basis) -> Iterator[Judgement]:
         """Report splits in time order of which the earlier runs past the start of the later."""
         low, high = spans.low[time], spans.high[time]
-        known = [
+        known: list[tuple[str, Any, Any]] = [
             (str(key[0]), low[i], high[i])
             for i, key in enumerate(spans.keys)
             if key[0] is not None and low[i] is not None and high[i] is not None

@@ -43,6 +43,7 @@ class Judged:
         how: where the probabilities come from, in words.
         given: whether they came with the data.
         left_out: which rows could not be judged and why; empty when all were.
+        coarse: whether more than half of the rows have an equal in all features.
     """
 
     sampled: Sampled
@@ -53,6 +54,7 @@ class Judged:
     how: str
     given: bool
     left_out: str = ""
+    coarse: bool = False
 
 
 def given_probabilities(
@@ -181,7 +183,7 @@ def own_probabilities(
     left_out = f"{lost:,} rows are of classes with fewer than {folds} rows, too few to judge" if lost else ""
     names = [label_text(values[i]) for i in kept]
     how = f"own models, out of {len(pairs)} folds, on {len(encoded.names)} of {len(features)} features"
-    return Judged(chosen, judged, labels, probabilities, names, how, False, left_out)
+    return Judged(chosen, judged, labels, probabilities, names, how, False, left_out, mostly_repeated(encoded.matrix))
 
 
 _folds = folds  # the option of the same name hides the function
@@ -202,9 +204,14 @@ def without_identifiers(sampled: Sampled, features: tuple[str, ...]) -> list[str
 
 
 def independent_groups(matrix: Floats, sampled: Sampled, judged: Codes, group: str | None) -> Codes:
-    same = feature_groups(matrix)
-    repeated = float((np.bincount(same)[same] > 1).mean())
-    groupings = [np.arange(len(same)) if repeated > 0.5 else same]
+    """Return ids of the groups of rows that a fold must not split: equal rows, and rows of a group."""
+    groupings = [np.arange(len(matrix)) if mostly_repeated(matrix) else feature_groups(matrix)]
     if group is not None:
         groupings.append(sampled.codes(group)[0][judged])
     return merge_groups(*groupings)
+
+
+def mostly_repeated(matrix: Floats) -> bool:
+    """Return whether more than half of the rows have an equal: coarse features, which repeat without being copies."""
+    same = feature_groups(matrix)
+    return len(same) > 0 and float((np.bincount(same)[same] > 1).mean()) > 0.5

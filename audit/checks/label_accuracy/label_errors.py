@@ -55,7 +55,8 @@ class LabelErrors:
         found in public benchmarks were confirmed by people. Nothing is ever changed for you. Where classes merely
         overlap, honest rows are unlikely too. So a warning also needs predictions that agree with the labels
         (kappa >= `min_agreement`) and a disagreement that does not fade among the surest predictions: overlap fades,
-        wrong labels do not. Otherwise the candidates come as information only.
+        wrong labels do not. Otherwise, and where more than half of the rows have an equal, the candidates come as
+        information only.
 
     Options:
         warn: share of wrong labels above which to warn; the lower end of its interval must exceed it.
@@ -154,7 +155,7 @@ class LabelErrors:
         if interval.low <= self.warn or not len(worst):
             yield Measurement("label_noise_rate", (label,), rate, basis, self.warn, interval)
             return
-        severity = self._severity(interval.low, floor, agreement)
+        severity = self._severity(interval.low, floor, agreement, coarse=judged.coarse)
         limit = self.fail if severity is Severity.FAIL else self.warn
         message = _message(
             label,
@@ -193,8 +194,8 @@ class LabelErrors:
             },
         )
 
-    def _severity(self, low: float, floor: NoiseFloor, agreement: float) -> Severity:
-        if agreement < self.min_agreement or floor.p_value >= 0.05 or floor.surest <= self.warn:
+    def _severity(self, low: float, floor: NoiseFloor, agreement: float, *, coarse: bool) -> Severity:
+        if coarse or agreement < self.min_agreement or floor.p_value >= 0.05 or floor.surest <= self.warn:
             return Severity.INFO
         return Severity.FAIL if min(low, floor.surest) > self.fail else Severity.WARN
 
