@@ -24,7 +24,7 @@ from audit.facts import (
 from audit.findings import Chart
 from audit.result import ColumnProfile, plain
 from audit.sample import Sampled, time_from_micros
-from audit.stats.density import bin_edges, density, histogram
+from audit.stats.density import bin_edges, density, histogram, quantiles
 
 QUANTILES = (0.01, 0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 TOP = 10
@@ -79,9 +79,9 @@ def _profile(column: Column, role: str | None, facts: Facts) -> ColumnProfile:
         numbers |= {"low": _end(extremes.low), "high": _end(extremes.high)}
     held = name in sample.table.schema.names
     if column.kind in (ColumnKind.NUMERIC, ColumnKind.TEMPORAL) and held:
-        values = sample.finite(name)
+        values = sample.ordered(name)
         if column.kind is ColumnKind.NUMERIC and len(values):
-            found = np.quantile(values, QUANTILES)
+            found = quantiles(values, QUANTILES)
             numbers["quantiles"] = {f"{q:g}": float(v) for q, v in zip(QUANTILES, found, strict=True)}
         numbers["chart"] = _histogram_chart(column, sample, reference)
     elif counts is not None and counts.values:
@@ -115,7 +115,7 @@ def _distinct(column: Column, facts: Facts, sample: Sampled) -> tuple[int | None
 
 
 def _histogram_chart(column: Column, sample: Sampled, reference: Sampled | None) -> Chart | None:
-    values = sample.finite(column.name)
+    values = sample.ordered(column.name)
     if not len(values):
         return None
     edges = bin_edges(values, whole=column.integer)
@@ -129,7 +129,7 @@ def _histogram_chart(column: Column, sample: Sampled, reference: Sampled | None)
             scale = len(values) * (edges[1] - edges[0])  # so that curve and bars share an axis
             data["density"] = [[float(x), float(y)] for x, y in zip(points, height * scale, strict=True)]
     if reference is not None and column.name in reference.table.schema.names:
-        other = _finite_or_none(reference, column.name)
+        other = _ordered_or_none(reference, column.name)
         if other is not None and len(other):
             share = len(values) / len(other)  # both are drawn as if of equal size
             data["reference"] = (histogram(other, edges).counts * share).tolist()
@@ -137,11 +137,11 @@ def _histogram_chart(column: Column, sample: Sampled, reference: Sampled | None)
     return Chart("histogram", column.name, data, x_title=column.name, y_title="rows")
 
 
-def _finite_or_none(sample: Sampled, column: str) -> Any:
+def _ordered_or_none(sample: Sampled, column: str) -> Any:
     import pyarrow as pa
 
     kind = sample.table.schema.field(column).type
-    return None if pa.types.is_string(kind) or pa.types.is_nested(kind) else sample.finite(column)
+    return None if pa.types.is_string(kind) or pa.types.is_nested(kind) else sample.ordered(column)
 
 
 def _bar_chart(column: Column, counts: ValueCountTable, sample: Sampled, reference: Sampled | None) -> Chart:

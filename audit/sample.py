@@ -75,6 +75,12 @@ class Sampled:
         finite: Floats = self._once("finite", column, lambda: _frozen(values[np.isfinite(values)]))
         return finite
 
+    def ordered(self, column: str) -> Floats:
+        """Return the finite values of a column in ascending order: quantiles and histograms are look-ups in it."""
+        values = self.finite(column)
+        ordered: Floats = self._once("ordered", column, lambda: _frozen(np.sort(values)))
+        return ordered
+
     def codes(self, column: str) -> tuple[Codes, tuple[Value, ...]]:
         """Return any column as category codes: int64[n] with -1 for NULL (and NaN), and the values they stand for.
 

@@ -235,6 +235,8 @@ def test_text_that_is_no_table(tmp_path: Path) -> None:
     (tmp_path / "a.jsonl").write_text("not json\nat all\n")
     assert "holds no line that is JSON" in complaint(tmp_path / "a.jsonl")
     (tmp_path / "a.json").write_text('[{"a": 1},')
+    assert complaint(tmp_path / "a.json").startswith("a.json is truncated: it starts as a JSON array")
+    (tmp_path / "a.json").write_text('[{"a": 1}, {"a": ]')
     assert "a.json as JSON: " in complaint(tmp_path / "a.json")
     (tmp_path / "a.csv").write_bytes("a,b\n1,2\n".encode("utf-16"))
     assert "as text in ascii" in complaint(tmp_path / "a.csv", encoding="ascii")

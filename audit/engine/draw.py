@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from audit.dataset import Column, ColumnKind
 from audit.engine.dialect import Dialect
@@ -20,6 +21,7 @@ MOST_CELLS = 20_000_000
 """Rows times columns of the sample: 1,000 columns are looked at in 20,000 rows."""
 
 FEWEST_ROWS = 5_000
+COLUMNS_A_STATEMENT = 100
 
 
 def sample_size(rows: int, columns: int, wanted: int) -> int:
@@ -60,32 +62,44 @@ def draw(
     seed: int,
 ) -> Sampled:
     """Return the sample of at most `wanted` rows, in the order of the source."""
-    import pyarrow as pa
-
     held = sampled_columns(columns)
     size = sample_size(rows, len(held), wanted)
-    if rows == 0:
-        empty = connection.table(sample_sql(held, source, row_id, dialect, rows=0, size=0, seed=seed) + " LIMIT 0")
-        return _sampled(empty, held, np.empty(0, dtype=np.int64), np.empty(0, dtype=np.int64), rows=rows, seed=seed)
-    table: Any = connection.table(sample_sql(held, source, row_id, dialect, rows=rows, size=size, seed=seed))
-    ids = table.column("row_").cast(pa.int64()).to_numpy()
-    order = np.argsort(ids, kind="stable")
-    if len(ids) > size:
-        hashes = table.column("hash_").to_numpy()
-        kept = np.argpartition(hashes, size)[:size]
-        order = kept[np.argsort(ids[kept], kind="stable")]
-    return _sampled(table, held, ids, order, rows=rows, seed=seed)
+    parts, row_ids = [], np.empty(0, dtype=np.int64)
+    # the choice of rows depends on nothing but their numbers, so that a wide table can be drawn in slices
+    for start in range(0, max(len(held), 1), COLUMNS_A_STATEMENT):
+        slice_ = held[start : start + COLUMNS_A_STATEMENT]
+        sql = sample_sql(slice_, source, row_id, dialect, rows=rows, size=size, seed=seed)
+        table = connection.table(sql)
+        order = _order(table, size)
+        row_ids = np.asarray(table.column("row_").cast("int64").to_numpy())[order]
+        parts.append(_in_order(table.select([f"c{i}" for i in range(len(slice_))]), order))
+    row_ids.flags.writeable = False
+    return Sampled(_side_by_side(parts, [c.name for c in held]), row_ids, rows, seed)
 
 
-def _sampled(table: Any, columns: Sequence[Column], ids: Any, order: Any, *, rows: int, seed: int) -> Sampled:
+def _order(table: Any, size: int) -> NDArray[np.int64]:
+    """Return the places of the `size` rows with the smallest hashes, in the order of the source."""
+    ids = table.column("row_").cast("int64").to_numpy()
+    if len(ids) <= size:
+        return np.argsort(ids, kind="stable")
+    kept = np.argpartition(table.column("hash_").to_numpy(), size)[:size]
+    return np.asarray(kept[np.argsort(ids[kept], kind="stable")])
+
+
+def _in_order(table: Any, order: NDArray[np.int64]) -> Any:
     import pyarrow as pa
 
-    in_order = len(order) == len(ids) and bool((order[1:] > order[:-1]).all())
-    taken = table if in_order else table.take(pa.array(order))
-    named = taken.select([f"c{i}" for i in range(len(columns))]).rename_columns([c.name for c in columns])
-    row_ids = ids[order]
-    row_ids.flags.writeable = False
-    return Sampled(named, row_ids, rows, seed)
+    sorted_already = len(order) == table.num_rows and bool((order[1:] > order[:-1]).all())
+    return table if sorted_already else table.take(pa.array(order))
+
+
+def _side_by_side(parts: list[Any], names: list[str]) -> Any:
+    import pyarrow as pa
+
+    columns = [column for part in parts for column in part.columns]
+    kinds = [field.type for part in parts for field in part.schema]
+    schema = pa.schema([pa.field(name, kind) for name, kind in zip(names, kinds, strict=True)])
+    return pa.Table.from_arrays(columns, schema=schema)
 
 
 def _is_list(column: Column) -> bool:

@@ -100,9 +100,9 @@ class Engine:
         counted = [f for f in wanted if isinstance(f, ValueCounts)]
         scalars: list[Fact] = [f for f in wanted if isinstance(f, SCALARS)]
         needed = [p for f in wanted for p in prerequisites(f)]
-        repeating = [] if self.sample.exact else [f for f in wanted if isinstance(f, TextCounts)]
-        sketched = [] if self.sample.exact else [f.column for f in (*counted, *repeating)]
-        needed += [Distinct(column) for column in sketched]
+        repeating = [f for f in wanted if isinstance(f, TextCounts) and not self.sample.exact]
+        sketched = [f.column for f in counted] + [f.column for f in repeating]
+        needed += [] if self.sample.exact else [Distinct(column) for column in sketched]
         scalars = [f for f in dict.fromkeys([*scalars, *needed]) if f not in self.answers and f not in repeating]
         progress("counting")
         self._answer_scalars(scalars)

@@ -66,14 +66,16 @@ def ticks(low: float, high: float, most: int, *, is_time: bool = False, share: b
     ['0%', '10%', '20%', '30%', '40%']
     """
     if is_time:
-        return _time_ticks(low, high, most)
+        return _time_ticks(low, high, most) or _time_ticks(low, high, 2 * most)
     span = high - low
     if not span > 0 or not math.isfinite(span):
         return [(low, _compact(low, abs(low) or 1.0))]
-    step = _nice_step(span / most)
-    first = math.ceil(low / step - 1e-9)
-    last = math.floor(high / step + 1e-9)
-    values = [k * step for k in range(first, last + 1)]
+    raw = span / most
+    values: list[float] = []
+    while len(values) < 2:  # a step may straddle a short range; the next smaller one does not
+        step = _nice_step(raw)
+        values = [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
+        raw = 0.45 * step
     if share:
         decimals = max(0, -math.floor(math.log10(100 * step) + 1e-9))
         return [(value, f"{100 * value:.{decimals}f}%") for value in values]
@@ -88,7 +90,8 @@ def _nice_step(raw: float) -> float:
 
 def _label(value: float, step: float, largest: float) -> str:
     if largest >= 1e15 or step < 1e-4:
-        return f"{value:.3g}"
+        digits = max(math.ceil(math.log10(max(largest / step, 1))) + 1, 1)
+        return f"{value:.{digits}g}"
     if largest >= 10_000 and step >= 100:
         return _compact(value, largest)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))

@@ -168,6 +168,7 @@ def _dialect_of(row: Sequence[Any], options: SourceOptions) -> Dialect:
 
     delimiter, quote, escape, _, comment, skip, header, columns, date_format, timestamp_format = row[:10]
     quote = plain(quote) if options.quote is None else options.quote
+    date_format = None if plain(date_format) == "%Y-%m-%d" else date_format  # ISO dates need no format
     types = {column["name"]: column["type"] for column in columns}
     return Dialect(
         plain(delimiter), quote, plain(escape) or quote, bool(header), int(skip), plain(comment), types,
@@ -199,11 +200,11 @@ def _load_rows(
         drop(connection, [table])
         texts |= dict.fromkeys(misfits, "VARCHAR")
     types = dict(loaded.types) | _settle(connection, table, open_types)
-    for name in texts:
-        if types[name] == "VARCHAR":
-            notes.append(
-                f"CSV: column '{name}' begins like {dialect.types[name]}, but later values are not, so it is read as text"
-            )
+    notes += [
+        f"CSV: column '{name}' begins like {dialect.types[name]}, but later values are not, so it is read as text"
+        for name in texts
+        if types[name] == "VARCHAR"
+    ]
     if types != loaded.types:
         columns = ", ".join(f"CAST({quote_name(name)} AS {kind}) AS {quote_name(name)}" for name, kind in types.items())
         typed = f"temp.main.{quote_name(new_table_name())}"
@@ -224,7 +225,8 @@ def _read_csv(connection: duckdb.DuckDBPyConnection, path: str, dialect: Dialect
             f"store_rejects = true, rejects_table = '{rejects}', rejects_scan = '{scans}', rejects_limit = 0)"
         ).fetchall()
     rejected = connection.execute(
-        f"SELECT CAST(error_type AS VARCHAR), line, coalesce(column_name, ''), error_message FROM {rejects} ORDER BY line"
+        f"SELECT CAST(error_type AS VARCHAR), line, coalesce(column_name, ''), error_message FROM {rejects} "
+        "ORDER BY line"
     ).fetchall()
     drop(connection, [rejects, scans])
     return target, rejected

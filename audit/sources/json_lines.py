@@ -24,6 +24,7 @@ _SETTINGS = (
     "sample_size = -1, map_inference_threshold = -1, field_appearance_threshold = 0, union_by_name = true, "
     "hive_partitioning = false"
 )
+_EDGE = 4096  # bytes at the start and end of a file
 _MOST_NAMED = 5  # lines that a note names
 
 
@@ -49,6 +50,10 @@ def open_json(connection: duckdb.DuckDBPyConnection, files: Files, options: Sour
         ]
         paths = [plain for _, plain, _ in found]
         lines = all(detected.format == "jsonl" for _, _, detected in found)
+        for path, plain, one in found:
+            if one.compression is None or plain != path:  # what is cut inside gzip or zstd does not decompress
+                with files.open(path) if plain == path else open(plain, "rb") as stream:
+                    _require_end(stream, files.short(path))
         with reading(files.uri, "JSON"):
             try:
                 table, row_id = _load(connection, paths, lines, notes)
@@ -56,15 +61,24 @@ def open_json(connection: duckdb.DuckDBPyConnection, files: Files, options: Sour
                 if not lines:
                     raise
                 paths = []
-                for original, path, one in found:
-                    copied = path != original
-                    with open(path, "rb") if copied else files.open(path) as stream:
-                        plain = stream if copied else decompress(stream, one.compression)
-                        paths.append(_valid_lines(plain, folder, files.short(original), notes))
+                for path, plain, one in found:
+                    with files.open(path) if plain == path else open(plain, "rb") as stream:
+                        source = decompress(stream, one.compression if plain == path else None)
+                        paths.append(_valid_lines(source, folder, files.short(path), notes))
                 if not any(os.path.getsize(path) for path in paths):
                     raise SourceError(f"{files.uri} holds no line that is JSON: {one_line(error)}") from error
                 table, row_id = _load(connection, paths, lines, notes)
     return relation_of(connection, table, row_id, uri=files.uri, id=files.id, size=files.size(), notes=notes)
+
+
+def _require_end(stream: IO[bytes], name: str) -> None:
+    """Raise for an array that stops short: DuckDB would read what is there without a word."""
+    if stream.read(_EDGE).lstrip(b"\xef\xbb\xbf \t\r\n")[:1] != b"[":
+        return
+    stream.seek(0, os.SEEK_END)
+    stream.seek(max(stream.tell() - _EDGE, 0))
+    if not stream.read().rstrip().endswith(b"]"):
+        raise SourceError(f"{name} is truncated: it starts as a JSON array, but does not end as one; write it again")
 
 
 def _plain(

@@ -9,7 +9,7 @@ from audit.errors import SourceError
 from audit.sources.locate import Files
 from audit.sources.messages import reading
 from audit.sources.relation import Relation, SourceOptions, count_rows, quote_name, quote_text, read_columns
-from audit.sources.temporary import relation_of, relation_without_columns, store
+from audit.sources.temporary import relation_of, relation_without_columns, source_order, store
 
 if TYPE_CHECKING:
     import duckdb
@@ -22,7 +22,6 @@ _MANY_FILES = "(CAST(file_index AS BIGINT) * 1099511627776 + file_row_number)"
 """2^40 rows a file: both are virtual columns of DuckDB, the same in every scan while the list of files is."""
 
 _RESERVED = {"file_row_number", "file_index"}
-_LARGEST_WITHOUT_COLUMNS = 1 << 16  # bytes: with no column, a file is little more than its footer
 _MOST_NAMED = 5  # files that a note names
 
 
@@ -35,11 +34,16 @@ def open_parquet(connection: duckdb.DuckDBPyConnection, files: Files, options: S
     Raises:
         SourceError: a file is not readable Parquet, or the files' types do not go together.
     """
+    import duckdb
+
     known: dict[str, Any] = {"uri": files.uri, "id": files.id, "size": files.size()}
     with reading(files.uri, "Parquet"):
-        if len(files.paths) == 1 and (rows := _rows_without_columns(files)) is not None:
-            return relation_without_columns(rows, **known, notes=files.notes)
-        schemas = _schemas(connection, files.paths)
+        try:
+            schemas = _schemas(connection, files.paths)
+        except duckdb.InvalidInputException as error:
+            if len(files.paths) > 1 or "non-root column" not in str(error):
+                raise
+            return relation_without_columns(_rows_without_columns(files), **known, notes=files.notes)
     hive = _hive_keys(files) if options.hive is not False else ()
     differ = len({tuple(schema.items()) for schema in schemas.values()}) > 1
     settings = ["can_have_nan = true", f"hive_partitioning = {str(bool(hive)).lower()}"]
@@ -75,21 +79,23 @@ def open_parquet(connection: duckdb.DuckDBPyConnection, files: Files, options: S
 def _schemas(connection: duckdb.DuckDBPyConnection, paths: Sequence[str]) -> dict[str, Schema]:
     """Return the top-level columns of each file, from the footers."""
     listed = ", ".join(map(quote_text, paths))
-    elements = connection.execute(
-        f"SELECT file_name, name, coalesce(num_children, 0), coalesce(duckdb_type, logical_type, 'nested') "
-        f"FROM parquet_schema([{listed}])"
-    ).fetchall()
+    with source_order(connection):
+        elements = connection.execute(
+            f"SELECT file_name, name, coalesce(num_children, 0), coalesce(duckdb_type, logical_type, 'nested') "
+            f"FROM parquet_schema([{listed}])"
+        ).fetchall()
     schemas: dict[str, dict[str, str]] = {}
-    deeper = 0  # elements still to come that lie below a top-level column
+    deeper: dict[str, int] = {}  # elements still to come that lie below a top-level column
     for file_name, name, children, kind in elements:
         if file_name not in schemas:  # the first element of each file is its root
-            schemas[file_name], deeper = {}, 0
-        elif deeper:
-            deeper += children - 1
+            schemas[file_name], deeper[file_name] = {}, 0
+        elif deeper[file_name]:
+            deeper[file_name] += children - 1
         else:
             schemas[file_name][_distinct(name, schemas[file_name])] = str(kind)
-            deeper = children
-    return dict(schemas)
+            deeper[file_name] = children
+    place = {path: position for position, path in enumerate(paths)}
+    return {path: schemas[path] for path in sorted(schemas, key=lambda path: (place.get(path, len(place)), path))}
 
 
 def _distinct(name: str, taken: Mapping[str, str]) -> str:
@@ -116,26 +122,23 @@ def _require_common_types(
         listed = ", ".join(map(quote_text, queries))
         try:  # the first row of each is enough: DuckDB sets up the cast when it opens a file
             connection.execute(
-                f"SELECT {quote_name(name)} FROM read_parquet([{listed}], union_by_name = true, hive_partitioning = false) "
-                "WHERE file_row_number = 0"
+                f"SELECT {quote_name(name)} FROM read_parquet([{listed}], union_by_name = true, "
+                "hive_partitioning = false) WHERE file_row_number = 0"
             ).fetchall()
         except duckdb.Error as error:
             (path, kind), (other, other_kind) = list(kinds.items())[:2]
             raise SourceError(
-                f"column '{name}' is {kind} in {files.short(path)} and {other_kind} in {files.short(other)}, which do not "
-                "go together; name the files of one kind"
+                f"column '{name}' is {kind} in {files.short(path)} and {other_kind} in {files.short(other)}, which do "
+                "not go together; name the files of one kind"
             ) from error
 
 
-def _rows_without_columns(files: Files) -> int | None:
-    """Return the rows of a file that has no column, which DuckDB does not open; None for any other file."""
-    if files.size_of(files.paths[0]) > _LARGEST_WITHOUT_COLUMNS:
-        return None
+def _rows_without_columns(files: Files) -> int:
+    """Return the rows of a file that has no column, which DuckDB does not open."""
     import pyarrow.parquet as pq
 
     with files.open(files.paths[0]) as stream:
-        metadata = pq.read_metadata(stream)
-    return int(metadata.num_rows) if metadata.num_columns == 0 else None
+        return int(pq.read_metadata(stream).num_rows)
 
 
 def _hive_keys(files: Files) -> tuple[str, ...]:

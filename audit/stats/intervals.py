@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from statistics import NormalDist
 from typing import overload
 
 import numpy as np
@@ -31,14 +32,12 @@ def wilson(successes: ArrayLike, n: ArrayLike, level: float = 0.95) -> tuple[flo
 
     Source: Wilson (1927), Probable inference, the law of succession, and statistical inference, JASA 22:209-212.
     """
-    from scipy.special import ndtri
-
     if not 0.0 < level < 1.0:
         raise ValueError(f"level must lie between 0 and 1, got {level}")
     k, total = np.broadcast_arrays(np.asarray(successes, dtype=np.float64), np.asarray(n, dtype=np.float64))
     if bool(np.any((k < 0) | (k > total))):
         raise ValueError("successes must lie between 0 and n")
-    z = float(ndtri(0.5 + level / 2))
+    z = NormalDist().inv_cdf(0.5 + level / 2)  # scipy is slow to import
     safe = np.where(total > 0, total, 1.0)
     share = k / safe
     scale = 1.0 + z * z / safe

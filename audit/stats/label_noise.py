@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.stats.prediction import Model, extra_trees
+from audit.stats.prediction import Fold, Model, extra_trees, out_of_fold_values
 from audit.stats.robust import NORMAL_MAD, median_mad
 
 Floats = NDArray[np.float64]
@@ -230,18 +230,35 @@ def label_models(rows: int) -> Sequence[Model]:
     return [extra_trees(classes=True, trees=100, min_leaf=3, **bag), neighbours, logistic]
 
 
-def number_models(rows: int) -> Sequence[Model]:
-    """Return the regressors whose averaged predictions show a numeric target's gross errors."""
-    bag: dict[str, Any] = {"bootstrap": True, "max_samples": 5_000} if rows > 7_500 else {}
+def robust_predictions(matrix: Floats, target: Floats, pairs: Sequence[Fold], *, cut: float, seed: int) -> Floats:
+    """Return predictions of a numeric target, out of fold, that its gross errors hardly move: float64[n].
+
+    Gradient boosting of the absolute error comes first. Rows that it finds beyond `cut` robust standard deviations (at
+    most a tenth of all) are then no longer learned from, and randomised trees and boosting are averaged.
+
+    Args:
+        matrix: float64[n, p] of `prediction.dense`.
+        target: float64[n], finite.
+        pairs: folds.
+        cut: as in `gross_errors`.
+        seed: of the models.
+    """
+    n = len(target)
+    bag: dict[str, Any] = {"bootstrap": True, "max_samples": 5_000} if n > 7_500 else {}
 
     def boosting(seed: int) -> Any:
         from sklearn.ensemble import HistGradientBoostingRegressor
 
+        smallest = min(20, max(2, n // 20))
         return HistGradientBoostingRegressor(
-            loss="absolute_error", max_iter=60, min_samples_leaf=min(20, max(2, rows // 20)), random_state=seed
+            loss="absolute_error", max_iter=60, min_samples_leaf=smallest, early_stopping=False, random_state=seed
         )
 
-    return [extra_trees(classes=False, trees=50, min_leaf=3, **bag), boosting]
+    first = out_of_fold_values(matrix, target, pairs, boosting, seed=seed)
+    trusted = np.ones(n, dtype=bool)
+    trusted[gross_errors(target, first, cut).candidates[: n // 10]] = False
+    models = [extra_trees(classes=False, trees=50, min_leaf=3, **bag), boosting]
+    return out_of_fold_values(matrix, target, pairs, models, trusted=trusted, seed=seed)
 
 
 def expected_tail(sizes: Floats, cut: float) -> float:

@@ -75,20 +75,26 @@ class Prediction:
         difference: standardised mean difference (missing minus present); NaN for categories.
         missing: rows with the target missing, among those where the predictor is known.
         present: rows with the target present, likewise.
+        error: standard error of the AUC if there is no relation.
     """
 
     auc: Floats
     difference: Floats
     missing: Floats
     present: Floats
+    error: Floats
 
     def p_values(self) -> Floats:
-        """Return two-sided p-values of "AUC = 0.5" (Mann-Whitney, normal approximation; ties make it conservative)."""
+        """Return two-sided p-values of "AUC = 0.5" by normal approximation (ties make it conservative)."""
         from scipy.special import ndtr
 
-        pairs = self.missing * self.present
-        error = np.sqrt((self.missing + self.present + 1) / (12 * np.where(pairs > 0, pairs, np.nan)))
-        return np.asarray(2 * ndtr(-np.abs(self.auc - 0.5) / error), dtype=np.float64)
+        return np.asarray(2 * ndtr(-np.abs(self.auc - 0.5) / self.error), dtype=np.float64)
+
+
+def _rank_error(missing: Floats, present: Floats) -> Floats:
+    """Return the Mann-Whitney standard error of an AUC without relation: sqrt((n1 + n0 + 1) / (12 n1 n0))."""
+    pairs = missing * present
+    return np.asarray(np.sqrt((missing + present + 1) / (12 * np.where(pairs > 0, pairs, np.nan))), dtype=np.float64)
 
 
 def absence_by_numbers(missing: Bools, values: Floats) -> Prediction:
@@ -121,7 +127,7 @@ def absence_by_numbers(missing: Bools, values: Floats) -> Prediction:
         variance0 = (square0 - n0 * mean0**2) / (n0 - 1)
         pooled = np.sqrt((variance1 + variance0) / 2)
         difference = np.where(pooled > 0, (mean1 - mean0) / pooled, np.nan)
-    return Prediction(auc, difference, n1, n0)
+    return Prediction(auc, difference, n1, n0, _rank_error(n1, n0))
 
 
 def _ranks(values: Floats) -> Floats:
@@ -166,7 +172,8 @@ def absence_by_categories(missing: Bools, codes: Ints, folds: Ints) -> Predictio
         usable = [(a, w) for a, w in zip(parts, weights, strict=True) if not np.isnan(a)]
         if usable:
             auc[0, t] = sum(a * w for a, w in usable) / sum(w for _, w in usable)
-    return Prediction(auc, np.full((1, targets), np.nan), n1, n0)
+    # both folds compare the same two sets of shares, so the two scores move together: no halving of the variance
+    return Prediction(auc, np.full((1, targets), np.nan), n1, n0, np.sqrt(2) * _rank_error(n1, n0))
 
 
 def _fold_auc(absent: Floats, size: Floats, test_absent: Floats, test_present: Floats) -> float:

@@ -336,18 +336,22 @@ def out_of_fold_values(
     pairs: Sequence[Fold],
     models: Model | Sequence[Model],
     *,
+    trusted: NDArray[np.bool_] | None = None,
     seed: int = 0,
     threads: int | None = None,
 ) -> Floats:
     """Return each row's predicted number from models that have not seen it: float64[n], averaged over the models.
 
-    Arguments are those of `out_of_fold_probabilities`; `target` is float64[n], finite.
+    Arguments are those of `out_of_fold_probabilities`; `target` is float64[n], finite. Models learn from `trusted` rows
+    only (bool[n], all by default) and predict every row.
     """
     makers = [models] if callable(models) else list(models)
 
     def fit(task: tuple[int, int]) -> Floats:
         maker, fold = task
         train, test = pairs[fold]
+        if trusted is not None:
+            train = train[trusted[train]]
         model = makers[maker](seed + fold)
         model.fit(matrix[train], target[train])
         return np.asarray(model.predict(matrix[test]), dtype=np.float64)

@@ -78,7 +78,8 @@ def test_polars_tells_nan_from_null(connection: duckdb.DuckDBPyConnection) -> No
     kinds = [column.kind.value for column in relation.columns]
     assert kinds == ["numeric", "text", "text", "nested", "duration", "null"]
     counts = connection.execute(
-        f"SELECT count(*) - count(x), sum(CASE WHEN isnan(x) THEN 1 ELSE 0 END), count(*) - count(c) FROM {relation.sql}"
+        "SELECT count(*) - count(x), sum(CASE WHEN isnan(x) THEN 1 ELSE 0 END), count(*) - count(c) "
+        f"FROM {relation.sql}"
     ).fetchall()
     assert counts == [(1, 1, 1)]
 

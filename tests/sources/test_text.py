@@ -84,6 +84,29 @@ def test_a_late_value_decides_the_type(
     assert len(said) == (kind == "VARCHAR")
 
 
+@pytest.mark.parametrize(
+    ("early", "late", "kind"),
+    [
+        ("2024-01-31", "2024-02-01 10:30:00", "TIMESTAMP"),
+        ("2024-01-31 10:00:00", "2024-02-01T10:00:00+02:00", "VARCHAR"),
+        ("2024-01-31T10:00:00Z", "2024-02-01T10:00:00", "VARCHAR"),
+        ("2024-01-31", "soon", "VARCHAR"),
+        ("1.5", "?", "VARCHAR"),
+        ("7", "1e3", "DOUBLE"),
+        ("true", "maybe", "VARCHAR"),
+        ("31/12/2024", "2024-12-31", "VARCHAR"),
+    ],
+)
+def test_no_late_value_is_cut_to_fit(
+    early: str, late: str, kind: str, tmp_path: Path, connection: duckdb.DuckDBPyConnection
+) -> None:
+    body = "x,b\n" + f"{early},1\n" * 30_000 + f"{late},1\n"
+    relation = open_relation(connection, write(tmp_path / "a.csv", body))
+    assert types_of(relation)["x"] == kind
+    last = str(rows_of(connection, relation)[-1][0])
+    assert last == {"DOUBLE": "1000.0"}.get(kind, late)
+
+
 def test_ragged_lines_are_counted_and_named(tmp_path: Path, connection: duckdb.DuckDBPyConnection) -> None:
     good = "".join(f"{i},{i},x\n" for i in range(100))
     relation = open_relation(connection, write(tmp_path / "a.csv", f"a,b,c\n{good}1,2\n1,2,3,4\n{good}"))

@@ -104,6 +104,17 @@ def test_false_alarms_of_the_rank_test_are_as_rare_as_it_says():
     assert (p < 0.05).mean() == pytest.approx(0.05, abs=0.015)
 
 
+def test_false_alarms_of_the_category_test_are_as_rare_as_it_says():
+    random = np.random.default_rng(6)
+    p = [
+        absence_by_categories(
+            random.random((400, 4)) < 0.2, random.integers(0, 20, 400), random.integers(0, 2, 400)
+        ).p_values()
+        for _ in range(400)
+    ]
+    assert (np.concatenate(p) < 0.05).mean() == pytest.approx(0.05, abs=0.02)
+
+
 def test_quantile_codes_keep_equal_values_together():
     codes = quantile_codes(np.array([0.0, 0.0, 0.0, 0.0, 1.0, 2.0, np.nan, np.inf]), bins=4)
     assert len(set(codes[:4])) == 1

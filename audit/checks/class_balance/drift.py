@@ -50,9 +50,10 @@ class _Part:
 class BalanceByGroupAndTime:
     """A class mix that differs from group to group, or that drifts over time.
 
-    What it measures: for each group and each period (the finest unit up to months that gives at most 60) with at least `least` rows,
-    the total variation distance between its class mix and that of all other rows, exactly, beyond the distance that
-    chance gives; it must also be significant (chi-square, false discovery rate over all groups or periods).
+    What it measures: for each group and each period with at least `least` rows, the total variation distance between
+    its class mix and that of all other rows, exactly, beyond the distance that chance gives; it must also be
+    significant (chi-square, false discovery rate over all groups or periods). Periods are of the finest unit, up to
+    months, that gives at most 60.
     Why it matters: a label whose mix changes over time makes a random split too optimistic, and a group with its own
     mix lets a model learn the group instead of the reason. Both are often errors in how labels were made.
     What to do: look at what changed in the named groups or periods (label rules, a filter, an outage). If it is real,

@@ -152,7 +152,7 @@ def _predictions(
     empty = np.empty((0, missing.shape[1]))
     joined = [
         np.concatenate([getattr(part, field) for part in parts]) if parts else empty
-        for field in ("auc", "difference", "missing", "present")
+        for field in ("auc", "difference", "missing", "present", "error")
     ]
     return _Found(names, ranked, Prediction(*joined))
 

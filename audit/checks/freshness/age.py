@@ -118,7 +118,8 @@ class DataAge:
         distances = rhythm.seconds
         usual = max(float(np.median(distances)), float(np.quantile(distances, 0.95)), unit_seconds(rhythm.every))
         limit = max(self.times * usual, parse_duration(self.least).total_seconds())
-        return [(Severity.WARN, limit, f"{self.times:g} x the data's usual distance of {say_duration(usual)}")]
+        source = f"the longer of {self.least} and {self.times:g} x the data's usual distance of {say_duration(usual)}"
+        return [(Severity.WARN, limit, source)]
 
     def _old(self, column: Column, facts: Facts, moment: dt.datetime, limit: tuple[Severity, float, str]) -> Finding:
         severity, seconds, source = limit

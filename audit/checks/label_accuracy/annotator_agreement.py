@@ -19,8 +19,8 @@ from audit.stats.agreement import fleiss_kappa, krippendorff_alpha, krippendorff
 
 REMEDY = (
     "Read the rows on which annotators differ with them, sharpen the labelling guide there, and have these rows "
-    "labelled again; look first at the annotator who agrees least with the majority. Until then, keep all labels of a row (as "
-    "shares) rather than one."
+    "labelled again; look first at the annotator who agrees least with the majority. Until then, keep all labels "
+    "of a row (as shares) rather than one."
 )
 
 

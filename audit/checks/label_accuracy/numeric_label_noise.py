@@ -17,8 +17,8 @@ from audit.facts import Asks, Facts, Sample
 from audit.findings import Basis, Chart, Finding, Interval, Judgement, Measurement, NotEvaluated, Severity
 from audit.sample import Sampled
 from audit.stats.intervals import wilson
-from audit.stats.label_noise import GrossErrors, gross_errors, number_models
-from audit.stats.prediction import dense, encode, folds, out_of_fold_values, thin
+from audit.stats.label_noise import GrossErrors, gross_errors, robust_predictions
+from audit.stats.prediction import dense, encode, folds, thin
 
 REMEDY = (
     "Look at the listed rows, worst first: a wrong unit, a slipped decimal point, a swapped sign or a value of another "
@@ -92,7 +92,7 @@ class NumericLabelNoise:
             return
         target = np.array(sampled.numbers(label))
         pairs = folds(len(target), self.folds, groups=together, seed=sampled.seed)
-        predicted = out_of_fold_values(matrix, target, pairs, number_models(len(target)), seed=sampled.seed)
+        predicted = robust_predictions(matrix, target, pairs, cut=self.cut, seed=sampled.seed)
         yield from self._judge(label, sampled, target, predicted)
 
     def _judge(
@@ -117,8 +117,8 @@ class NumericLabelNoise:
             (label,),
             severity,
             f"{label}: {found:,} of {basis.rows:,} values ({percent(share)}) lie more than {self.cut:g} robust "
-            f"standard deviations ({self.cut * errors.scale:.4g}) from their prediction, where the other residuals make "
-            f"{percent(errors.expected)} likely; limit {percent(limit)} beyond that",
+            f"standard deviations ({self.cut * errors.scale:.4g}) from their prediction, where the other residuals "
+            f"make {percent(errors.expected)} likely; limit {percent(limit)} beyond that",
             "gross_label_error_share",
             share,
             limit,

@@ -33,8 +33,8 @@ LARGEST = 1e30
 class MultivariateDrift:
     """Rows that a model can tell from those of the reference, also when no single column has drifted.
 
-    What it measures: a classifier (extremely randomised trees, cross-validated; rows of one group and equal rows stay in
-    one fold) learns to tell the rows of the data from those of the reference. Its AUC on rows that it has not seen is
+    What it measures: a classifier (extremely randomised trees, cross-validated; rows of one group and equal rows stay
+    in one fold) learns to tell the rows of the data from those of the reference. Its AUC on rows that it has not seen is
     0.5 when both are alike and 1 when they do not overlap; 2 AUC - 1 is judged, and the 95% interval must lie above
     half the limit too. The columns that give the difference away are those without which the AUC falls.
     Why it matters: columns can change together (an age that no longer fits the income) while each looks as before, and
@@ -101,15 +101,16 @@ class MultivariateDrift:
             return
         falls = drivers(matrix, second, separation.pairs[0], seed=current.seed)
         told = [(columns[j], fall) for j, fall in falls]
-        yield self._finding(told, separation.auc, interval, limit, basis, before.size)
+        yield self._finding(told, separation.auc, interval, basis, limit=limit, reference_rows=before.size)
 
     def _finding(
         self,
         told: Sequence[tuple[str, float]],
         found: Auc,
         interval: Interval,
-        limit: float,
         basis: Basis,
+        *,
+        limit: float,
         reference_rows: int,
     ) -> Finding:
         apart = 2 * found.value - 1
@@ -164,12 +165,14 @@ def _numbers(
     """Return a column of both samples, the reference first: categories as ranks of their joint frequency."""
     if not text:
         values = np.concatenate([reference.numbers(column)[before], current.numbers(column)[now]])
-        return np.clip(values, -LARGEST, LARGEST)
+        cut: NDArray[np.float64] = np.clip(values, -LARGEST, LARGEST)
+        return cut
     codes, counts = _joint_codes(reference, current, column, before, now)
     rank = np.empty(len(counts) + 1)
     rank[np.argsort(-counts, kind="stable")] = np.arange(len(counts))
     rank[-1] = np.nan  # code -1 is missing
-    return rank[codes]
+    ranked: NDArray[np.float64] = rank[codes]
+    return ranked
 
 
 def _joint_codes(

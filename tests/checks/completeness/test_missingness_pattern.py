@@ -67,7 +67,7 @@ def test_a_tiny_difference_in_many_rows_is_no_finding():
 
 
 def test_columns_missing_together_are_one_finding_and_explained_once():
-    random, age, site, y = people(2)
+    random, age, _, _ = people(2)
     gone = (age > 50) & (random.random(2_000) < 0.9)
     parts = {c: np.where(gone, np.nan, random.normal(size=2_000)) for c in ("a", "b", "c")}
     outcome = audit_rows(MissingnessPattern(), table(age=age, **parts))
@@ -99,7 +99,7 @@ def test_few_complete_rows_are_told_with_their_patterns():
 
 
 def test_the_picture_and_the_evidence_are_json_and_nothing_claims_to_know_why():
-    random, age, site, y = people(3)
+    random, age, site, _ = people(3)
     income = np.where(age > 52, np.nan, random.normal(size=2_000))
     outcome = audit_rows(
         MissingnessPattern(), table(age=age, site=site, income=income, z=age + random.normal(size=2_000))

@@ -41,7 +41,7 @@ PLANS = np.array(["basic", "plus", "pro"], dtype=object)
 
 
 def customers(random: np.random.Generator, n: int) -> Table:
-    """Twenty columns of the shapes that occur: symmetric, skewed, whole, inflated, heavy-tailed, missing, categories."""
+    """Twenty columns of the shapes that occur: skewed, whole, inflated, heavy-tailed, missing, categories."""
     zipf = 1.0 / np.arange(1, 301)
     table: Table = {f"normal_{i}": random.normal(size=n) for i in range(4)}
     table |= {f"skewed_{i}": random.lognormal(0, 1 + i / 2, n) for i in range(3)}
