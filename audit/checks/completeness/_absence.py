@@ -92,7 +92,8 @@ def explain_absence(facts: Facts, most_targets: int, most_predictors: int) -> It
                 continue
             auc = max(auc, 1 - auc) if found.ranked[i] else auc  # an out-of-fold score below 0.5 says nothing
             gap = float(found.result.difference[i, t])
-            clue = Clue(name, auc, None if np.isnan(gap) else gap, float(adjusted[i, t]), name == facts["roles"].label)
+            difference = clues[name].difference if name in clues else None if np.isnan(gap) else gap
+            clue = Clue(name, auc, difference, float(adjusted[i, t]), name == facts["roles"].label)
             if name not in clues or clue.auc > clues[name].auc:
                 clues[name] = clue
         ranked = tuple(sorted(clues.values(), key=lambda c: -c.auc))

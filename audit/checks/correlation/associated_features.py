@@ -282,7 +282,7 @@ def _compare_numbers(pairs: _Pairs, X: Floats, ranks: Floats, limit: float, test
     pearson, spearman = pearson_matrix(X), pearson_matrix(ranks)
     size, by_rank = np.abs(pearson.r), np.abs(spearman.r)
     with np.errstate(invalid="ignore"):
-        linear = (size > by_rank) & (by_rank >= size / 2)
+        linear = (size >= by_rank - 1e-9) & (by_rank >= size / 2)
     block = (slice(0, p), slice(0, p))
     strength = np.where(linear, pearson.r, spearman.r)
     pairs.strength[block] = strength

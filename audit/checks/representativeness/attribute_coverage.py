@@ -25,7 +25,8 @@ class AttributeCoverage:
     """Combinations of attributes with too few rows to learn from or to test on.
 
     What it measures: rows of every combination of up to three attributes, and the maximal uncovered patterns among
-    them: combinations with fewer than `least` rows while all that are more general have enough (Asudeh, Jin & Jagadish 2019).
+    them: combinations with fewer than `least` rows while all that are more general have enough (Asudeh, Jin &
+    Jagadish 2019).
     A warning needs a hole: a combination of which at least `least` rows would be expected if its attributes were
     unrelated, with less than half of them, beyond chance. Where many combinations lack (an airline that does not fly
     from an airport, a city that lies in one country), attributes determine each other and the patterns are only

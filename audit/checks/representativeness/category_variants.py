@@ -10,7 +10,7 @@ import numpy as np
 
 from audit.checks import TABULAR, register
 from audit.checks.class_balance.labels import name_of, where_in
-from audit.checks.representativeness.columns import category_counts, is_identifier
+from audit.checks.representativeness.columns import category_counts, count_of, is_identifier
 from audit.dataset import ColumnKind, Dataset, Kind
 from audit.facts import Asks, Facts, OnReference, Sample
 from audit.findings import Basis, Chart, Finding, Judgement, Measurement, NotEvaluated, Severity
@@ -29,7 +29,7 @@ class CategoryVariants:
     What it measures: in each text column with up to 2,000 values, groups of values that are equal but for case, white
     space, accents and unimportant punctuation; and rare values one slip of the keyboard from a value that is a hundred
     times as frequent ("Germnay"; digits must agree, short words are left alone). Against a reference, also categories
-    that only one side has, where chance does not explain it: a category with 0.3% of the rows is easily absent from 100.
+    that only one side has, where chance does not explain it: a category with 0.3% of the rows easily lacks in 100 rows.
     Why it matters: each spelling becomes a category of its own, so its rows are torn apart; a category that a model has
     never seen gets a default prediction.
     What to do: map the spellings to one (strip, casefold, a table of synonyms) where the data enter. For new categories
@@ -79,9 +79,7 @@ class CategoryVariants:
             if column in facts["shared"]:
                 yield from self._unseen(column, facts["reference"], sampled)
 
-    def _spellings(
-        self, column: str, texts: list[str], counts: list[int], sampled: Sampled
-    ) -> Iterator[Judgement]:
+    def _spellings(self, column: str, texts: list[str], counts: list[int], sampled: Sampled) -> Iterator[Judgement]:
         same = [v for v in spelling_variants(texts, counts) if _is_suspect(v, len(texts))]
         typos: list[Variants] = []
         if self.typos:
@@ -101,12 +99,12 @@ class CategoryVariants:
         typo = found[0].typo
         first = found[0]
         spelled = ", ".join(f"'{t}' ({n:,})" for t, n in zip(first.texts[:4], first.counts[:4], strict=True))
-        what = "look like misspellings of a frequent one" if typo else "are other spellings of the same"
+        what = "may be slips for a frequent value" if typo else "spell another value differently"
         values = sum(len(v.texts) - 1 for v in found)
         return Finding(
             self.code, (column,), Severity.WARN,
-            f"{column}: {values:,} values in {rows:,} of {total:,} rows {what}, limit {self.variants:.1%} of the rows: "
-            f"{spelled}" + (f"; {len(found) - 1:,} more such groups" if len(found) > 1 else ""),
+            f"{column}: {count_of(values, 'value')} in {rows:,} of {total:,} rows {what}, limit {self.variants:.1%} of the rows: "
+            f"{spelled}" + (f"; and {count_of(len(found) - 1, 'more group')}" if len(found) > 1 else ""),
             "typo_share" if typo else "variant_share", rows / total, self.variants, basis,
             effect=min(1.0, 0.1 + rows / total), affected=rows if basis.exact else round(rows / basis.rows * basis.of),
             where=where_in(column, [text for v in found for text in v.texts[1:]][:200]),
@@ -148,7 +146,7 @@ class CategoryVariants:
         here, there = ("of the data", "the reference") if name == "new" else ("of the reference", "the data")
         return Finding(
             self.code, (column,), Severity.WARN if largest >= self.unseen else Severity.INFO,
-            f"{column}: {len(listed):,} categories with {rows:,} of {size:,} rows {here} do not occur in the {other:,} "
+            f"{column}: {count_of(len(listed), 'category')} with {rows:,} of {size:,} rows {here} cannot be found in the {other:,} "
             f"rows of {there}: {first}; the largest has {largest:.2%}, limit {self.unseen:.2%}",
             f"{name}_category_share", largest, self.unseen, basis,
             effect=min(1.0, 0.1 + rows / size), affected=rows if name == "new" and basis.exact else None,

@@ -128,6 +128,17 @@ def category_counts(
     return categories, a, b, (missing_before, missing_now)
 
 
+def count_of(number: int, noun: str) -> str:
+    """Return a number with its noun.
+
+    >>> count_of(1, "value"), count_of(2_000, "category")
+    ('1 value', '2,000 categories')
+    """
+    if number == 1:
+        return f"1 {noun}"
+    return f"{number:,} {noun[:-1]}ies" if noun.endswith("y") else f"{number:,} {noun}s"
+
+
 def json_number(value: float) -> float | None:
     """Return a number as JSON knows it: None for NaN and infinities."""
     return float(value) if math.isfinite(value) else None

@@ -34,8 +34,8 @@ class MultivariateDrift:
     """Rows that a model can tell from those of the reference, also when no single column has drifted.
 
     What it measures: a classifier (extremely randomised trees, cross-validated; rows of one group and equal rows stay
-    in one fold) learns to tell the rows of the data from those of the reference. Its AUC on rows that it has not seen is
-    0.5 when both are alike and 1 when they do not overlap; 2 AUC - 1 is judged, and the 95% interval must lie above
+    in one fold) learns to tell the rows of the data from those of the reference. Its AUC on rows that it has not seen
+    is 0.5 when both are alike and 1 when they do not overlap; 2 AUC - 1 is judged, and the 95% interval must lie above
     half the limit too. The columns that give the difference away are those without which the AUC falls.
     Why it matters: columns can change together (an age that no longer fits the income) while each looks as before, and
     a model that learned the old combination fails on the new one.

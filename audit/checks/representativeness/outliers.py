@@ -53,6 +53,25 @@ class _Bounds:
         return f"{low} to {'∞' if self.high is None else f'{self.high:g}'}"
 
 
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What is known of one column."""
+
+    column: str
+    floating: bool
+    bounds: _Bounds | None
+    extremes: ExtremeValues
+    sampled: Sampled
+
+    def outside(self, low: float | None, high: float | None) -> str:
+        """Return the predicate that a value lies outside; NaN, which engines sort above every number, does not."""
+        name = quote_name(self.column)
+        parts = [f"{name} < {low!r}"] if low is not None else []
+        if high is not None:
+            parts.append(f"({name} > {high!r} AND NOT isnan({name}))" if self.floating else f"{name} > {high!r}")
+        return parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})"
+
+
 @register
 @dataclass(frozen=True, slots=True)
 class OutliersAndRanges:
@@ -107,6 +126,7 @@ class OutliersAndRanges:
         return {
             "rows": data.rows,
             "columns": columns,
+            "floating": frozenset(c for c in columns if data.by_name[c].floating),
             "bounds": {column: (b,) for column, b in bounds.items()},
             "below": {c: CountWhere(c, below=b.low) for c, b in bounds.items() if b.low is not None},
             "above": {c: CountWhere(c, above=b.high) for c, b in bounds.items() if b.high is not None},
@@ -120,11 +140,11 @@ class OutliersAndRanges:
         sampled: Sampled = facts["sample"]
         for column in facts["columns"]:
             bounds: _Bounds | None = facts["bounds"].get(column, (None,))[0]
+            known = _Known(column, column in facts["floating"], bounds, facts["extremes"][column], sampled)
             if bounds is not None:
                 outside = facts["below"].get(column, 0) + facts["above"].get(column, 0)
-                present = facts["missing"][column]
-                yield from self._range(column, bounds, outside, present, facts["extremes"][column], sampled)
-            yield from self._outliers(column, bounds, facts["extremes"][column], sampled)
+                yield from self._range(known, bounds, outside, facts["missing"][column])
+            yield from self._outliers(known)
 
     def _bounds(self, column: str) -> _Bounds | None:
         if column in self.ranges:
@@ -136,15 +156,8 @@ class OutliersAndRanges:
                 return _Bounds(low, high, declared=False)
         return None
 
-    def _range(
-        self,
-        column: str,
-        bounds: _Bounds,
-        outside: int,
-        counts: MissingCounts,
-        extremes: ExtremeValues,
-        sampled: Sampled,
-    ) -> Iterator[Judgement]:
+    def _range(self, known: _Known, bounds: _Bounds, outside: int, counts: MissingCounts) -> Iterator[Judgement]:
+        column, extremes = known.column, known.extremes
         present = counts.rows - counts.missing
         share = outside / present if present else 0.0
         basis = Basis(counts.rows, counts.rows)
@@ -161,26 +174,25 @@ class OutliersAndRanges:
         source = "declared" if bounds.declared else "implied by its name"
         yield Finding(
             self.code, (column,), Severity.FAIL if bounds.declared else Severity.WARN,
-            f"{column}: {outside:,} of {present:,} values ({share:.2%}) lie outside {bounds}, the range {source}, limit "
-            f"0; the extremes are {_number(extremes.low)} and {_number(extremes.high)}",
+            f"{column}: {outside:,} of {present:,} values ({share:.2%}) {'lies' if outside == 1 else 'lie'} outside {bounds}, the range {source}, "
+            f"limit 0; the extremes are {_number(extremes.low)} and {_number(extremes.high)}",
             "outside_share", share, 0, basis, limit_source="options" if bounds.declared else "default",
-            effect=min(1.0, 0.3 + share), affected=outside, where=_outside(column, bounds.low, bounds.high),
+            effect=min(1.0, 0.3 + share), affected=outside, where=known.outside(bounds.low, bounds.high),
             remedy="Look at these rows: repair the source, or set impossible values to missing. If they are right, "
             "declare the true range with the option `ranges`.",
-            chart=_histogram(column, sampled.finite(column)),
+            chart=_histogram(column, known.sampled.finite(column)),
             evidence={"low": bounds.low, "high": bounds.high},
         )  # fmt: skip
 
-    def _outliers(
-        self, column: str, bounds: _Bounds | None, extremes: ExtremeValues, sampled: Sampled
-    ) -> Iterator[Judgement]:
+    def _outliers(self, known: _Known) -> Iterator[Judgement]:
+        column, sampled, extremes = known.column, known.sampled, known.extremes
         found = sampled.finite(column)
         values = found
         if not sampled.exact and len(found):  # the sample may have missed the very largest: those are known exactly
             ends = [float(e) for e in (extremes.low, extremes.high) if isinstance(e, int | float)]
             values = np.append(found, [e for e in ends if np.isfinite(e) and not found.min() <= e <= found.max()])
-        if bounds is not None:
-            values = values[_inside(values, bounds)]
+        if known.bounds is not None:
+            values = values[_inside(values, known.bounds)]
         if is_identifier(sampled, column, text=False):
             yield NotEvaluated("it numbers the rows", (column,))
             return
@@ -193,11 +205,10 @@ class OutliersAndRanges:
         basis = sampled.basis
         yield Measurement("outlier_share", (column,), count / len(values), basis, 0)
         if count:
-            yield self._finding(column, values, beyond, ends_of_rest, sampled)
+            yield self._finding(known, values, beyond, ends_of_rest)
 
-    def _finding(
-        self, column: str, values: Floats, beyond: NDArray[np.bool_], ends: Fences, sampled: Sampled
-    ) -> Finding:
+    def _finding(self, known: _Known, values: Floats, beyond: NDArray[np.bool_], ends: Fences) -> Finding:
+        column, sampled = known.column, known.sampled
         far = values[beyond]
         count, middle = len(far), float(np.median(values))
         farthest = float(far[np.argmax(np.abs(far - middle))])
@@ -207,12 +218,12 @@ class OutliersAndRanges:
         high = ends.high if np.isfinite(ends.high) else None
         return Finding(
             self.code, (column,), Severity.WARN,
-            f"{column}: {at_least}{count:,} of {len(values):,} values lie far from all others, such as "
-            f"{farthest:.6g}; the rest lie between {ends.inner_low:.6g} and {ends.inner_high:.6g}, around "
-            f"{middle:.6g}, limit 0 values {self.gap:g} times as far out",
+            f"{column}: {at_least}{count:,} of {len(values):,} values {'lies' if count == 1 else 'lie'} far from all others, "
+            f"the farthest at {farthest:.6g}; the rest lie between {ends.inner_low:.6g} and {ends.inner_high:.6g}, around "
+            f"{middle:.6g}; limit: {self.gap:g} times as far out as any other value",
             "outlier_share", count / len(values), 0, sampled.basis,
             effect=min(1.0, 0.2 + 10 * count / len(values)), affected=estimate,
-            where=_outside(column, low, high),
+            where=known.outside(low, high),
             remedy="Look at these rows: a slipped decimal point, another unit, or a code for missing? Repair, set to "
             "missing, or cap them if they are real.",
             chart=_histogram(column, values),
@@ -225,15 +236,6 @@ def _inside(values: Floats, bounds: _Bounds) -> NDArray[np.bool_]:
     low = -np.inf if bounds.low is None else bounds.low
     high = np.inf if bounds.high is None else bounds.high
     return (values >= low) & (values <= high)
-
-
-def _outside(column: str, low: float | None, high: float | None) -> str:
-    """Return the predicate that a value lies outside; NaN, which compares as the largest, is no such value."""
-    name = quote_name(column)
-    parts = [f"{name} < {low!r}"] if low is not None else []
-    if high is not None:
-        parts.append(f"({name} > {high!r} AND {name} <> 'NaN')" if False else f"{name} > {high!r}")
-    return parts[0] if len(parts) == 1 else f"({' OR '.join(parts)})"
 
 
 def _number(value: object) -> str:

@@ -104,13 +104,17 @@ class PopulationMargins:
         basis: Basis,
         effective: float | None,
     ) -> Iterator[Judgement]:
-        names, counts, targets, values = _against_targets(shares, table)
+        names, counts, targets, values, beyond = _against_targets(shares, table)
+        total = sum(counts)
+        if total == 0:
+            yield NotEvaluated("none of the values with a target occurs", (column,))
+            return
         fit = goodness_of_fit(counts, targets)
         yield Measurement("tvd", (column,), fit.tvd, basis, self.fail, p_value=fit.p_value)
         off = [i for i, ratio in enumerate(fit.ratios) if not self.low <= ratio <= self.high]
         if not off or fit.p_value >= self.significance:
             return
-        significant = [i for i in off if abs(_score(counts[i], table.total, targets[i])) > 2.58]
+        significant = [i for i in off if abs(_score(counts[i], total, targets[i])) > 2.58]
         if not significant:
             return
         worst = max(significant, key=lambda i: abs(math.log(max(float(fit.ratios[i]), 1e-6))))
@@ -118,21 +122,21 @@ class PopulationMargins:
         under = [values[i] for i in significant if fit.ratios[i] < self.low and values[i] is not None]
         yield Finding(
             self.code, (column,), Severity.FAIL if fails else Severity.WARN,
-            f"{column}: '{names[worst]}' has {counts[worst]:,.0f} of {table.total:,} rows "
-            f"({counts[worst] / table.total:.1%}) where the population has {targets[worst]:.1%}, a ratio of "
+            f"{column}: '{names[worst]}' has {counts[worst]:,.0f} of {total:,.0f} rows "
+            f"({counts[worst] / total:.1%}) where the population has {targets[worst]:.1%}, a ratio of "
             f"{fit.ratios[worst]:.2f}, limits {self.low:g} to {self.high:g}; {len(significant)} of {len(names)} values "
-            f"are off",
+            f"are off" + (f"; {beyond:,.0f} rows hold values without a target" if beyond else ""),
             "share_ratio", float(fit.ratios[worst]), self.low if fit.ratios[worst] < self.low else self.high, basis,
             effect=min(1.0, fit.tvd), where=where_in(column, under) if under else None,
             affected=int(sum(counts[i] for i in significant)) if basis.exact else None,
             remedy="Collect more rows of the values that lack, or weight the rows by raking and report the effective "
             "number of rows.",
             chart=Chart("bars", f"Shares of {column}, with the population as reference",
-                        {"labels": names, "values": [n / table.total for n in counts], "reference": targets},
+                        {"labels": names, "values": [n / total for n in counts], "reference": targets},
                         column, "share"),
             evidence={"tvd": fit.tvd, "chi2": fit.statistic, "p_value": fit.p_value,
                       "ratios": {name: float(ratio) for name, ratio in zip(names, fit.ratios, strict=True)},
-                      "effective_rows_after_raking": effective},
+                      "effective_rows_after_raking": effective, "rows_without_target": beyond},
         )  # fmt: skip
 
     def _effective_rows(self, facts: Facts) -> float | None:
@@ -176,10 +180,11 @@ def _place(target: Mapping[str, float], value: Value) -> int:
 
 def _against_targets(
     shares: Mapping[Any, float], table: ValueCountTable
-) -> tuple[list[str], list[float], list[float], list[Value]]:
-    """Return the values, their rows, their target shares, and the values as the column holds them (None: no such row).
+) -> tuple[list[str], list[float], list[float], list[Value], float]:
+    """Return the values, their rows, their target shares, the values as the column holds them, and the other rows.
 
-    Values without a target count as all others, with what is left of 1 (at least half a row, so that a ratio exists).
+    Where targets leave a part of 1, it is that of all values without one; else such rows are only counted. A value with
+    a target that no row holds is None.
     """
     target = _complete(shares)
     counts = dict.fromkeys(target, 0.0)
@@ -192,12 +197,17 @@ def _against_targets(
             held[name] = value
         else:
             beyond += n
-    if beyond or OTHER in target:
-        counts[OTHER] = beyond
-        target.setdefault(OTHER, 0.5 / table.total)
+    if OTHER in target:
+        counts[OTHER], beyond = beyond, 0.0
     total = sum(target.values())
     names = list(counts)
-    return names, list(counts.values()), [target[name] / total for name in names], [held.get(name) for name in names]
+    return (
+        names,
+        list(counts.values()),
+        [target[name] / total for name in names],
+        [held.get(name) for name in names],
+        beyond,
+    )
 
 
 def _score(count: float, total: int, share: float) -> float:
