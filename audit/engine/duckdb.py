@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -65,14 +65,28 @@ class Connection:
 
     def rows(self, sql: str) -> Sequence[tuple[Any, ...]]:
         """Run a statement and return its rows as plain Python values."""
-        self.statements.append(sql)
-        rows: Sequence[tuple[Any, ...]] = self._connection.execute(sql).fetchall()
+        rows: Sequence[tuple[Any, ...]] = self._run(sql, lambda: self._connection.execute(sql).fetchall())
         return rows
 
     def table(self, sql: str) -> pa.Table:
         """Run a statement and return an Arrow table."""
+        return self._run(sql, lambda: self._connection.sql(sql).to_arrow_table())
+
+    def _run(self, sql: str, run: Callable[[], Any]) -> Any:
+        """Run a statement; where memory runs out, once more with one thread (each holds a part of a wide table)."""
+        import duckdb
+
         self.statements.append(sql)
-        return self._connection.sql(sql).to_arrow_table()
+        try:
+            return run()
+        except duckdb.OutOfMemoryException:
+            if self.limits.thread_count == 1:
+                raise
+        self._connection.execute("SET threads = 1")
+        try:
+            return run()
+        finally:
+            self._connection.execute(f"SET threads = {self.limits.thread_count}")
 
     def _settings(self) -> dict[str, str | bool | int | float | list[str]]:
         return {

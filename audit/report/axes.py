@@ -100,7 +100,7 @@ def _label(value: float, step: float, largest: float) -> str:
 
 def _compact(value: float, largest: float) -> str:
     for size, sign in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if largest >= size * 10 or (largest >= size and size > 1e3):
+        if largest >= size * 10 or largest >= size > 1e3:
             return f"{value / size:g}{sign}" if value else "0"
     return f"{value:g}"
 

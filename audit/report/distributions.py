@@ -43,7 +43,9 @@ def draw_histogram(chart: Chart, size: Size) -> Picture:
     canvas.path("b", _silhouette(at, bars, x, y, closed=True))
     if reference:
         canvas.path("r", _silhouette(at, shadow, x, y, closed=False))
-    density = _density(chart.data.get("density") or (), at, widths, uneven, x, y, size.points)
+    density = _density(
+        chart.data.get("density") or (), at, x, y, area_of_bars=1.0 if uneven else widths[0], most=size.points
+    )
     canvas.path("k", density)
     canvas.x_axis(x, ticks(at[0], at[-1], size.x_ticks, is_time=is_time))
 
@@ -85,9 +87,7 @@ def _silhouette(at: Sequence[float], heights: Sequence[float], x: Scale, y: Scal
     return f"M{short(start)} {floor}{''.join(steps)}V{floor}" + ("Z" if closed else "")
 
 
-def _density(
-    points: Sequence[Any], at: Sequence[float], widths: Sequence[float], uneven: bool, x: Scale, y: Scale, most: int
-) -> str:
+def _density(points: Sequence[Any], at: Sequence[float], x: Scale, y: Scale, *, area_of_bars: float, most: int) -> str:
     """Return the density as a path, its area scaled to that of the bars: so any unit of the density will do."""
     if len(points) < 2:
         return ""
@@ -96,7 +96,7 @@ def _density(
     area = sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(pairs))
     if not area > 0:
         return ""
-    scale = (1.0 if uneven else widths[0]) / area
+    scale = area_of_bars / area
     inside = [pair for pair in pairs if at[0] <= pair[0] <= at[-1]]
     step = max(1, -(-len(inside) // most))
     drawn: list[Point | None] = [(x(px), y(min(py * scale, y.high))) for px, py in inside[::step]]

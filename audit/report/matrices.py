@@ -35,9 +35,9 @@ def draw_heatmap(chart: Chart, size: Size) -> Picture:
     top = _top_label_room(shown_columns, cell_x)
     canvas = Canvas(room, top, room + cell_x * len(shown_columns), top + cell_y * len(shown_rows))
     _cells(canvas, classes, cell_x, cell_y, "d" if two_arms else "q")
-    _names(canvas, shown_rows, shown_columns, cell_x, cell_y, room)
+    _names(canvas, shown_rows, shown_columns, (cell_x, cell_y), room=room)
     if max(len(rows), len(columns)) <= _NUMBERED and cell_x >= 30 and cell_y >= 14:
-        _cell_numbers(canvas, values, classes, cell_x, cell_y, two_arms)
+        _cell_numbers(canvas, values, classes, (cell_x, cell_y), two_arms=two_arms)
     left_out = "" if len(rows) <= _MOST and len(columns) <= _MOST else f" Only the first {_MOST} are drawn."
     return Picture(
         "heatmap",
@@ -98,8 +98,9 @@ def _upright(columns: Sequence[str], cell_x: float) -> bool:
 
 
 def _names(
-    canvas: Canvas, rows: Sequence[str], columns: Sequence[str], cell_x: float, cell_y: float, room: float
+    canvas: Canvas, rows: Sequence[str], columns: Sequence[str], cell: tuple[float, float], *, room: float
 ) -> None:
+    cell_x, cell_y = cell
     every = max(1, math.ceil(11 / cell_y))
     for i in range(0, len(rows), every):
         canvas.text(canvas.left - 5, canvas.top + (i + 0.5) * cell_y + 3.5, fit(rows[i], room - 8), "e")
@@ -116,10 +117,11 @@ def _cell_numbers(
     canvas: Canvas,
     values: Sequence[Sequence[Any]],
     classes: Sequence[Sequence[int | None]],
-    cell_x: float,
-    cell_y: float,
+    cell: tuple[float, float],
+    *,
     two_arms: bool,
 ) -> None:
+    cell_x, cell_y = cell
     for i, line in enumerate(values):
         for j, value in enumerate(line):
             group = classes[i][j]
@@ -151,7 +153,7 @@ def draw_confusion(chart: Chart, size: Size) -> Picture:
             for i in range(k)
         ]
         _cells(canvas, classes, cell_x, cell_y, palette)
-    _names(canvas, shown, shown, cell_x, cell_y, room)
+    _names(canvas, shown, shown, (cell_x, cell_y), room=room)
     canvas.text((canvas.left + canvas.right) / 2, 11, column_title, "h")
     canvas.text(4, canvas.top - 8, row_title, "s h")
     if k <= _NUMBERED:

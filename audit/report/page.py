@@ -158,7 +158,7 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
     columns = {profile.name: f"c-{i}" for i, profile in enumerate(result.columns)}
     outcomes = {outcome.code: outcome for outcome in result.outcomes}
     rows = [
-        _finding_row(finding, anchors[i], i, outcomes.get(finding.code), columns, include_samples)
+        _finding_row(finding, anchors[i], i, outcomes.get(finding.code), columns, include_samples=include_samples)
         for i, finding in enumerate(findings[:MOST_FINDINGS])
     ]
     first = {finding.code: anchors[i] for i, finding in reversed(list(enumerate(findings)))}
@@ -268,6 +268,7 @@ def _finding_row(
     position: int,
     outcome: Outcome | None,
     columns: Mapping[str, str],
+    *,
     include_samples: bool,
 ) -> FindingRow:
     shown = [(visible(name, 60), columns.get(name, "")) for name in finding.columns[:4]]
@@ -366,9 +367,7 @@ def _score_card(score: Score, result: Result) -> ScoreCard:
 def _views(result: Result) -> tuple[ViewCard, ...]:
     order = dict.fromkeys((*DIMENSIONS, *(outcome.dimension for outcome in result.outcomes)))
     return tuple(
-        ViewCard(
-            title_of(dimension), visible(outcome.code, 20), visible(view.caption, 400), draw(view.chart, VIEW)
-        )
+        ViewCard(title_of(dimension), visible(outcome.code, 20), visible(view.caption, 400), draw(view.chart, VIEW))
         for dimension in order
         for outcome in result.outcomes
         if outcome.dimension == dimension

@@ -173,7 +173,7 @@ def label_room(labels: Iterable[str], size: Size) -> float:
 def fit(name: object, width: float, size: float = 6.2) -> str:
     """Return a name cut to a width in pixels; East Asian characters and emoji count twice."""
     room = max(int(width / size), 3)
-    used, kept = 0, []
+    used, kept = 0, list[str]()
     text = visible(name, 200)
     for character in text:
         used += 2 if unicodedata.east_asian_width(character) in "WF" else 1

@@ -251,7 +251,13 @@ def robust_predictions(matrix: Floats, target: Floats, pairs: Sequence[Fold], *,
 
         smallest = min(20, max(2, n // 20))
         return HistGradientBoostingRegressor(
-            loss="absolute_error", max_iter=60, min_samples_leaf=smallest, early_stopping=False, random_state=seed
+            loss="absolute_error",
+            learning_rate=0.15,
+            max_iter=40,
+            max_leaf_nodes=15,
+            min_samples_leaf=smallest,
+            early_stopping=False,
+            random_state=seed,
         )
 
     first = out_of_fold_values(matrix, target, pairs, boosting, seed=seed)

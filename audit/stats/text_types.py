@@ -70,6 +70,19 @@ class TextTypes:
         return sum(self.dates.values())
 
 
+def odd_rows(column: Any, rows: NDArray[np.int64], usual: str) -> NDArray[np.int64]:
+    """Return those of the rows whose string says something, but not in the usual form (a pattern)."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    array = column.take(rows).cast(pa.string())
+    text = pc.utf8_trim_whitespace(array)
+    says = pc.invert(pc.is_in(pc.utf8_lower(text), value_set=pa.array(["", *NULL_LIKE])))
+    odd = pc.and_(says, pc.invert(pc.match_substring_regex(text, usual)))
+    found: NDArray[np.int64] = rows[np.asarray(pc.fill_null(odd, False).to_numpy(), dtype=bool)]
+    return found
+
+
 def looks_typed(column: Any, rows: NDArray[np.int64]) -> float:
     """Return the share of non-null strings at these rows that start like a number, a date or a boolean."""
     import pyarrow.compute as pc

@@ -441,9 +441,7 @@ def wide(columns: int, findings: int, names: Sequence[str] = ()) -> Result:
         )
         status = Status(max(f.severity for f in found).label.replace("info", "pass")) if found else Status.PASS
         measured = tuple(Measurement("missing_share", (n,), 0.01, ALL, limit=0.05) for n in all_names)
-        outcomes.append(
-            Outcome(code, name, dimension, status, f"{len(found)} findings.", found, measured, seconds=0.1)
-        )
+        outcomes.append(Outcome(code, name, dimension, status, f"{len(found)} findings.", found, measured, seconds=0.1))
     return _result(tuple(outcomes), profiles)
 
 

@@ -79,7 +79,10 @@ def test_ids_are_unique_and_links_lead_somewhere(flights_page, hostile_page, mak
 def test_duplicated_fingerprints_still_get_their_own_ids(flights_result):
     outcome = flights_result.outcomes[0]
     doubled = dataclasses.replace(outcome, findings=outcome.findings + outcome.findings)
-    ids = [row.anchor for row in make_page(dataclasses.replace(flights_result, outcomes=(doubled,)), include_samples=False).findings]
+    ids = [
+        row.anchor
+        for row in make_page(dataclasses.replace(flights_result, outcomes=(doubled,)), include_samples=False).findings
+    ]
     assert len(ids) == len(set(ids)) == 10
 
 
@@ -97,7 +100,9 @@ def test_policy_carries_the_hash_of_what_is_inlined(flights_page):
 
 
 def test_nothing_is_fetched(flights_page):
-    outside = re.findall(r"""(?:src|href|action)=["']?(?!#)[^"'\s>]+|url\([^)]*\)|@import|https?://[^\s"<]+""", flights_page)
+    outside = re.findall(
+        r"""(?:src|href|action)=["']?(?!#)[^"'\s>]+|url\([^)]*\)|@import|https?://[^\s"<]+""", flights_page
+    )
     assert outside == []
 
 
@@ -180,7 +185,9 @@ def test_a_broken_picture_does_not_cost_the_report(flights_result):
 
 
 def test_empty_results_render(flights_result):
-    page = render_html(dataclasses.replace(flights_result, outcomes=(), columns=(), roles=(), settings={}, approximations=()))
+    page = render_html(
+        dataclasses.replace(flights_result, outcomes=(), columns=(), roles=(), settings={}, approximations=())
+    )
     assert "Not assessed" in page
     assert "no check took part" in page
 
@@ -202,6 +209,8 @@ def test_very_wide_data_lists_what_has_no_card(make_wide):
 
 
 def test_jinja_is_imported_only_when_a_page_is_drawn():
-    program = "import sys, audit.report.formats, audit.report.render; print('jinja2' in sys.modules, 'numpy' in sys.modules)"
+    program = (
+        "import sys, audit.report.formats, audit.report.render; print('jinja2' in sys.modules, 'numpy' in sys.modules)"
+    )
     run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
     assert run.stdout.split()[0] == "False"

@@ -111,7 +111,9 @@ def test_every_format_is_registered_and_gives_text(flights_result):
         assert len(render(flights_result)) > 500, name
 
 
-@pytest.mark.parametrize("code", [0x00, 0x1B, 0x7F, 0x85, 0xAD, 0x200B, 0x202E, 0x2066, 0xFEFF, 0xE000, 0xD800, 0xE0001])
+@pytest.mark.parametrize(
+    "code", [0x00, 0x1B, 0x7F, 0x85, 0xAD, 0x200B, 0x202E, 0x2066, 0xFEFF, 0xE000, 0xD800, 0xE0001]
+)
 def test_invisible_characters_are_made_visible(code):
     shown = visible(f"a{chr(code)}b")
     assert shown.isprintable()

@@ -160,17 +160,19 @@ class MissingnessPattern:
         pairs = [(abs(phi[a, b]), a, b) for i, a in enumerate(group) for b in group[i + 1 :] if not np.isnan(phi[a, b])]
         _, a, b = max(pairs)
         value = float(phi[a, b])
+        pair = f" for '{table.columns[a]}' and '{table.columns[b]}'" if len(columns) > 2 else ""
         words = (
             "are missing in the same rows" if value > 0 else "are missing in different rows, one instead of the other"
         )
-        affected = sum(
-            n for p, n in zip(table.patterns, table.counts, strict=True) if sum(c in p for c in columns) >= 2
-        )
+        least = 2 if value > 0 else 1  # together: rows that miss two or more; one instead of the other: either
+        rows = zip(table.patterns, table.counts, strict=True)
+        affected = sum(count for pattern, count in rows if len(set(columns) & set(pattern)) >= least)
+        flags = " + ".join(f"CASE WHEN {is_missing(c, c in floating)} THEN 1 ELSE 0 END" for c in columns)
         return Finding(
             code=self.code,
             columns=columns,
             severity=Severity.INFO,
-            message=f"{listed(columns)} {words}: phi is {value:.2f} for '{table.columns[a]}' and '{table.columns[b]}' "
+            message=f"{listed(columns)} {words}: phi is {value:.2f}{pair} "
             f"over {table.rows:,} rows, limit {self.phi:g} either way",
             statistic="co_missing_phi",
             value=value,
@@ -179,7 +181,7 @@ class MissingnessPattern:
             basis=basis,
             effect=abs(value) * 0.5,
             affected=affected,
-            where=" AND ".join(is_missing(c, c in floating) for c in (table.columns[a], table.columns[b])),
+            where=f"{flags} >= {least}",
             remedy=REMEDY_TOGETHER,
             evidence={
                 "pairs": [

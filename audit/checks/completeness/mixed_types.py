@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from audit.checks import TABULAR, register
@@ -13,7 +13,7 @@ from audit.dataset import ColumnKind, Dataset, Kind
 from audit.facts import Asks, Facts, Sample
 from audit.findings import Basis, Finding, Judgement, Measurement, NotEvaluated, Severity
 from audit.sample import Sampled
-from audit.stats.text_types import TextTypes, looks_typed, text_types
+from audit.stats.text_types import DATES, NUMBER, TextTypes, looks_typed, odd_rows, text_types
 
 ROWS = 20_000
 FIRST_LOOK = 1_000
@@ -84,7 +84,11 @@ class MixedTypes:
             if looks_typed(cells, glance) < self.mixed:
                 yield Measurement("typed_text_share", (column,), 0.0, sample.basis_of(len(glance)), limit=self.mixed)
                 continue
-            yield self._judged(column, text_types(cells, rows), basis)
+            judged = self._judged(column, text_types(cells, rows), basis)
+            if isinstance(judged, Finding) and judged.statistic != "boolean_spellings":
+                ids = sample.row_ids[odd_rows(cells, rows, _usual_form(judged))][:1_000]
+                judged = replace(judged, row_ids=tuple(int(i) for i in ids))
+            yield judged
 
     def _judged(self, column: str, found: TextTypes, basis: Basis) -> Judgement:
         total = found.strings
@@ -197,6 +201,13 @@ class MixedTypes:
                 "null_like": found.silent,
             },
         )
+
+
+def _usual_form(finding: Finding) -> str:
+    """Return the pattern that most of the column follows: a number, or the most frequent date format."""
+    counts = finding.evidence["counts"]
+    common = max(DATES, key=lambda name: int(counts.get(name, 0)))
+    return DATES[common] if finding.statistic.startswith("date") else NUMBER
 
 
 def _formats(found: TextTypes, least: float) -> list[str]:

@@ -226,13 +226,12 @@ def _affine(x: Floats, y: Floats, first: str, second: str) -> str | None:
     a = float(dx @ dy / (dx @ dx))
     if a == 0:
         return None
-    residual = np.abs(dy - a * dx).max()
-    allowed = EXACT * (y.max() - y.min()) + 0.51 * (_step(y) + abs(a) * _step(x))
-    if residual > allowed:
+    residual, exact = float(np.abs(dy - a * dx).max()), EXACT * float(y.max() - y.min())
+    if residual > exact and residual > exact + 0.51 * (_step(y) + abs(a) * _step(x)):
         return None
     b = float(centre_y - a * centre_x)
     offset = "" if abs(b) <= EXACT * (np.abs(y).max() + abs(a) * np.abs(x).max()) else f" {'+-'[b < 0]} {abs(b):.6g}"
-    up_to = ", up to rounding" if residual > EXACT * (y.max() - y.min()) else ""
+    up_to = ", up to rounding" if residual > exact else ""
     return f"{second} = {a:.6g} * {first}{offset}{up_to}"
 
 

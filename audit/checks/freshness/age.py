@@ -66,6 +66,16 @@ class DataAge:
     quantile: float = 0.999
     strays: int = 10
 
+    def __post_init__(self) -> None:
+        """Refuse ages that are no durations.
+
+        Raises:
+            ConfigError: the option cannot be read.
+        """
+        for text in (self.max_age, self.warn_age, self.least):
+            if text is not None:
+                parse_duration(text)
+
     def ask(self, data: Dataset) -> Asks | NotEvaluated:
         """Ask for the newest time up to the moment of the audit, and for the rhythm."""
         column = time_column(data)

@@ -50,6 +50,15 @@ class ImpossibleTimestamps:
     tolerance: str = "1h"
     earliest: str = "1900-01-01"
 
+    def __post_init__(self) -> None:
+        """Refuse a tolerance that is no duration and an earliest day that is no date.
+
+        Raises:
+            ConfigError: the option cannot be read.
+        """
+        parse_duration(self.tolerance)
+        self._first()
+
     def ask(self, data: Dataset) -> Asks | NotEvaluated:
         """Ask for exact counts beyond each bound, column by column."""
         names = data.of_kind(ColumnKind.TEMPORAL)

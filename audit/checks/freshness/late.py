@@ -45,6 +45,16 @@ class LateArrivals:
     least: str = "1d"
     negative: float = 0.001
 
+    def __post_init__(self) -> None:
+        """Refuse lags that are no durations.
+
+        Raises:
+            ConfigError: the option cannot be read.
+        """
+        for text in (self.max_lag, self.least):
+            if text is not None:
+                parse_duration(text)
+
     def ask(self, data: Dataset) -> Asks | NotEvaluated:
         """Ask for the lag's quantiles."""
         time = time_column(data)

@@ -103,8 +103,8 @@ class CategoryVariants:
         values = sum(len(v.texts) - 1 for v in found)
         return Finding(
             self.code, (column,), Severity.WARN,
-            f"{column}: {count_of(values, 'value')} in {rows:,} of {total:,} rows {what}, limit {self.variants:.1%} of the rows: "
-            f"{spelled}" + (f"; and {count_of(len(found) - 1, 'more group')}" if len(found) > 1 else ""),
+            f"{column}: {count_of(values, 'value')} in {rows:,} of {total:,} rows {what}, limit "
+            f"{self.variants:.1%} of the rows: {spelled}" + (f"; and {count_of(len(found) - 1, 'more group')}" if len(found) > 1 else ""),
             "typo_share" if typo else "variant_share", rows / total, self.variants, basis,
             effect=min(1.0, 0.1 + rows / total), affected=rows if basis.exact else round(rows / basis.rows * basis.of),
             where=where_in(column, [text for v in found for text in v.texts[1:]][:200]),
@@ -146,8 +146,8 @@ class CategoryVariants:
         here, there = ("of the data", "the reference") if name == "new" else ("of the reference", "the data")
         return Finding(
             self.code, (column,), Severity.WARN if largest >= self.unseen else Severity.INFO,
-            f"{column}: {count_of(len(listed), 'category')} with {rows:,} of {size:,} rows {here} cannot be found in the {other:,} "
-            f"rows of {there}: {first}; the largest has {largest:.2%}, limit {self.unseen:.2%}",
+            f"{column}: {count_of(len(listed), 'category')} with {rows:,} of {size:,} rows {here} cannot be found in "
+            f"the {other:,} rows of {there}: {first}; the largest has {largest:.2%}, limit {self.unseen:.2%}",
             f"{name}_category_share", largest, self.unseen, basis,
             effect=min(1.0, 0.1 + rows / size), affected=rows if name == "new" and basis.exact else None,
             where=where_in(column, [value for value, _ in listed[:200]]) if name == "new" else None,

@@ -132,7 +132,7 @@ class ColumnDrift:
         for column in comparison.columns:
             text = column in comparison.categorical
             if is_identifier(current, column, text=text) or is_identifier(reference, column, text=text):
-                yield NotEvaluated("it identifies rows, and identifiers differ by their nature", (column,))
+                yield NotEvaluated("it identifies rows or times, which differ by their nature", (column,))
             elif text:
                 drifts.append(_categorical_drift(reference, current, column))
             else:

@@ -18,6 +18,8 @@ from audit.sample import Sampled
 NO_REFERENCE = NotEvaluated("there is no reference dataset to compare with; name one with --ref")
 CATEGORICAL = (ColumnKind.TEXT, ColumnKind.BOOLEAN)
 COMPARED = (ColumnKind.NUMERIC, ColumnKind.BOOLEAN, ColumnKind.TEXT, ColumnKind.NULL)
+CALENDAR_NAME = re.compile(r"(.*_)?(year|month|quarter|week|date|yearmonth|year_month|day|day_of_year)")
+DATE_TEXT = re.compile(r"\d{4}-\d{2}(-\d{2}|$)")
 IDENTIFIER_NAME = re.compile(r"(^|[_\W])(id|key|uuid|guid|rowid|index|number|nr|no|hash)$", re.IGNORECASE)
 
 
@@ -81,6 +83,8 @@ def _reason_to_leave_out(column: Column, other: Column | None, data: Dataset) ->
         return "times differ by their nature; the freshness checks judge them"
     if column.name in (roles.split, roles.weight):
         return f"it is the {'split' if column.name == roles.split else 'weight'}"
+    if CALENDAR_NAME.fullmatch(column.name.lower()):
+        return "parts of a date differ by their nature"
     if column.kind not in COMPARED or other.kind in (ColumnKind.BINARY, ColumnKind.NESTED, ColumnKind.DURATION):
         return f"columns of kind {column.kind.value} are not compared"
     return None
@@ -89,13 +93,14 @@ def _reason_to_leave_out(column: Column, other: Column | None, data: Dataset) ->
 def is_identifier(sampled: Sampled, column: str, *, text: bool) -> bool:
     """Return whether a column only tells rows apart.
 
-    Text: more than half of its values are distinct. Numbers: whole, all distinct, and either named like an identifier
+    Text: more than half of its values are distinct, or all are dates. Numbers: whole, all distinct, and either named like an identifier
     or counting upwards with the rows.
     """
     if text:
         codes, values = sampled.codes(column)
         present = int(np.count_nonzero(codes >= 0))
-        return present >= 30 and len(values) > present / 2
+        dates = len(values) > 1 and all(DATE_TEXT.match(str(value)) for value in values[:: max(1, len(values) // 50)])
+        return dates or (present >= 30 and len(values) > present / 2)
     values_found = sampled.finite(column)
     n = len(values_found)
     if n < 30 or not bool(np.all(values_found == np.floor(values_found))):

@@ -174,8 +174,8 @@ class OutliersAndRanges:
         source = "declared" if bounds.declared else "implied by its name"
         yield Finding(
             self.code, (column,), Severity.FAIL if bounds.declared else Severity.WARN,
-            f"{column}: {outside:,} of {present:,} values ({share:.2%}) {'lies' if outside == 1 else 'lie'} outside {bounds}, the range {source}, "
-            f"limit 0; the extremes are {_number(extremes.low)} and {_number(extremes.high)}",
+            f"{column}: {outside:,} of {present:,} values ({share:.2%}) {'lies' if outside == 1 else 'lie'} outside "
+            f"{bounds}, the range {source}, limit 0; the extremes are {_number(extremes.low)} and {_number(extremes.high)}",
             "outside_share", share, 0, basis, limit_source="options" if bounds.declared else "default",
             effect=min(1.0, 0.3 + share), affected=outside, where=known.outside(bounds.low, bounds.high),
             remedy="Look at these rows: repair the source, or set impossible values to missing. If they are right, "
@@ -218,9 +218,9 @@ class OutliersAndRanges:
         high = ends.high if np.isfinite(ends.high) else None
         return Finding(
             self.code, (column,), Severity.WARN,
-            f"{column}: {at_least}{count:,} of {len(values):,} values {'lies' if count == 1 else 'lie'} far from all others, "
-            f"the farthest at {farthest:.6g}; the rest lie between {ends.inner_low:.6g} and {ends.inner_high:.6g}, around "
-            f"{middle:.6g}; limit: {self.gap:g} times as far out as any other value",
+            f"{column}: {at_least}{count:,} of {len(values):,} values {'lies' if count == 1 else 'lie'} far from all "
+            f"others, the farthest at {farthest:.6g}; the rest lie between {ends.inner_low:.6g} and "
+            f"{ends.inner_high:.6g}, around {middle:.6g}; limit: {self.gap:g} times as far out as any other value",
             "outlier_share", count / len(values), 0, sampled.basis,
             effect=min(1.0, 0.2 + 10 * count / len(values)), affected=estimate,
             where=known.outside(low, high),

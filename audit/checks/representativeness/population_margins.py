@@ -210,6 +210,6 @@ def _against_targets(
     )
 
 
-def _score(count: float, total: int, share: float) -> float:
+def _score(count: float, total: float, share: float) -> float:
     """Return how many standard errors a share lies from its target."""
     return float((count / total - share) / (share * (1 - share) / total) ** 0.5) if 0 < share < 1 else 0.0

@@ -18,7 +18,7 @@ _NARROWEST = 40
 
 
 def render_text(result: Result, *, color: bool = False, verbose: bool = False, width: int = 100) -> str:
-    """Return a result as text that ends with a line break.
+    r"""Return a result as text that ends with a line break.
 
     Args:
         result: what to print.
@@ -26,7 +26,7 @@ def render_text(result: Result, *, color: bool = False, verbose: bool = False, w
         verbose: print every finding, every column that a check could not judge, and all roles in full.
         width: columns of the terminal; explanations wrap at it, findings stay on one line so that `grep` finds them.
 
-    Names from the data cannot reach the terminal as commands: control characters are printed as `\\uXXXX`.
+    Names from the data cannot reach the terminal as commands: control characters are printed as `\uXXXX`.
     """
     paint = _Paint(color)
     width = max(width, _NARROWEST)

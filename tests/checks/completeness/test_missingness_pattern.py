@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -70,7 +71,10 @@ def test_columns_missing_together_are_one_finding_and_explained_once():
     random, age, _, _ = people(2)
     gone = (age > 50) & (random.random(2_000) < 0.9)
     parts = {c: np.where(gone, np.nan, random.normal(size=2_000)) for c in ("a", "b", "c")}
-    outcome = audit_rows(MissingnessPattern(), table(age=age, **parts))
+    data = table(age=age, **parts)
+    outcome = audit_rows(MissingnessPattern(), data)
+    together = next(f for f in outcome.findings if f.statistic == "co_missing_phi")
+    assert len(duckdb.from_arrow(data).filter(together.where)) == together.affected == int(gone.sum())
     assert severities(outcome, "co_missing_phi") == {("a", "b", "c"): Severity.INFO}
     assert len(severities(outcome, "absence_auc")) == 1
     assert "missing with it: 'b', 'c'" in next(f.message for f in outcome.findings if f.statistic == "absence_auc")
@@ -79,13 +83,12 @@ def test_columns_missing_together_are_one_finding_and_explained_once():
 def test_either_or_columns_are_told():
     random = np.random.default_rng(0)
     email = random.random(500) < 0.5
-    outcome = audit_rows(
-        MissingnessPattern(),
-        table(email=np.where(email, 1.0, np.nan), phone=np.where(email, np.nan, 1.0), x=random.normal(size=500)),
-    )
+    data = table(email=np.where(email, 1.0, np.nan), phone=np.where(email, np.nan, 1.0), x=random.normal(size=500))
+    outcome = audit_rows(MissingnessPattern(), data)
     (finding,) = [f for f in outcome.findings if f.statistic == "co_missing_phi"]
     assert finding.value == pytest.approx(-1.0)
     assert "in different rows" in finding.message
+    assert len(duckdb.from_arrow(data).filter(finding.where)) == finding.affected == 500
 
 
 def test_few_complete_rows_are_told_with_their_patterns():

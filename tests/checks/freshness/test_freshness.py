@@ -11,6 +11,7 @@ import pytest
 
 from audit.checks import check_by_code
 from audit.checks.freshness.gaps import skipped_hour
+from audit.config import make_check
 from audit.dataset import Column, ColumnKind
 from audit.errors import ConfigError
 from audit.facts import QuantileValues, TimeBucketTable
@@ -84,14 +85,14 @@ def test_the_age_is_a_sentence_with_number_and_limit() -> None:
     }
     (finding,) = [item for item in check.judge(facts) if isinstance(item, Finding)]
     assert finding.message == (
-        "t: the newest data is of 2024-01-10 12:00 and 9.5 days old on 2024-01-20, limit 2 days (the longer of 1d and 2 "
-        "x the data's usual distance of 1 day)"
+        "t: the newest data is of 2024-01-10 12:00 and 9.5 days old on 2024-01-20, limit 2 days (the longer of 1d and "
+        "2 x the data's usual distance of 1 day)"
     )
 
 
 def test_an_age_that_is_no_duration_is_a_setting_error() -> None:
     with pytest.raises(ConfigError, match="'a week' is not a duration"):
-        list(check_by_code("FRE001")(max_age="a week")._limits({}))
+        make_check(check_by_code("FRE001"), {"max_age": "a week"})
 
 
 # --- FRE002
@@ -139,7 +140,7 @@ def test_missing_days_are_those_of_an_anti_join() -> None:
 
 def test_one_row_with_a_wrong_year_does_not_hide_a_gap() -> None:
     times = daily(80)
-    left = times[(times < "2024-04-01") | (times > "2024-04-20")]
+    left = times[(times < pd.Timestamp("2024-04-01", tz="UTC")) | (times > pd.Timestamp("2024-04-20", tz="UTC"))]
     strays = pd.DatetimeIndex(["1970-01-01", "2099-01-01"], tz="UTC")
     (finding,) = severe(audit_times("FRE003", left.append(strays)))
     assert finding.evidence["every"] == "day"
@@ -237,7 +238,7 @@ def test_groups_at_random_are_not_stale(rows_a_day: int) -> None:
 def test_silent_groups_are_named() -> None:
     times = daily(400)
     site = np.random.default_rng(1).integers(0, 40, len(times))
-    silent = np.isin(site, [3, 17, 31]) & np.asarray(times < "2024-05-01")
+    silent = np.isin(site, [3, 17, 31]) & np.asarray(times < pd.Timestamp("2024-05-01", tz="UTC"))
     kept = silent | ~np.isin(site, [3, 17, 31])
     outcome = audit_times("FRE006", times[kept], columns={"site": site[kept]}, roles={"group": "site"})
     (finding,) = severe(outcome)
