@@ -21,7 +21,7 @@ from audit.engine.dialect import DUCKDB, Dialect
 from audit.engine.duckdb import Connection
 from audit.engine.sql import SCALARS, Shift, scalar_answer, scalar_terms
 from audit.engine.suspects import answer_suspects
-from audit.engine.tables import Scan, prerequisites, statement, text_counts, value_counts
+from audit.engine.tables import Rows, Scan, prerequisites, statement, text_counts, value_counts
 from audit.errors import RolesError
 from audit.facts import (
     Asks,
@@ -85,6 +85,7 @@ class Engine:
     sample: Sampled
     dialect: Dialect = DUCKDB
     answers: dict[Fact, Any] = field(default_factory=dict)
+    fetched: dict[str, Rows] = field(default_factory=dict)
 
     def answer(self, facts: Sequence[Fact], progress: Progress = lambda _: None) -> Mapping[Fact, Any]:
         """Return the answer, or a `Failure`, of each fact."""
@@ -253,9 +254,15 @@ class Engine:
                 if isinstance(answered, Failure):
                     return Failure(fact, answered.error)
             made = statement(fact, self._scan, known)
-            return made.read(()) if made.sql is None else made.read(self.connection.rows(made.sql))
+            return made.read(()) if made.sql is None else made.read(self._rows_once(made.sql))
         except Exception as error:
             return Failure(fact, error)
+
+    def _rows_once(self, sql: str) -> Rows:
+        """Run a statement once: different facts can come to the same text (daily periods, asked for and found)."""
+        if sql not in self.fetched:
+            self.fetched[sql] = self.connection.rows(sql)
+        return self.fetched[sql]
 
 
 _PROGRESS: Mapping[type[Fact], str] = {

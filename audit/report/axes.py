@@ -75,7 +75,7 @@ def ticks(low: float, high: float, most: int, *, is_time: bool = False, share: b
     while len(values) < 2:  # a step may straddle a short range; the next smaller one does not
         step = _nice_step(raw)
         values = [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
-        raw = 0.45 * step
+        raw = 0.4 * step  # from 5 to 2, from 2 to 1, from 1 to 0.5: with 0.45, 5 would come again for ever
     if share:
         decimals = max(0, -math.floor(math.log10(100 * step) + 1e-9))
         return [(value, f"{100 * value:.{decimals}f}%") for value in values]

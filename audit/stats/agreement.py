@@ -29,21 +29,22 @@ def label_text(value: object) -> str:
 def match_labels(values: Sequence[Hashable], known: Sequence[str]) -> dict[Hashable, int]:
     """Return the position in `known` of each value that means the same label; values without one are left out.
 
-    Texts are compared exactly; where not one matches, without case, and true/false as 1/0.
+    Texts are compared exactly; where that matches fewer values, without case, and true/false as 1/0.
 
     >>> match_labels([0, 1], ["1", "0"])
     {0: 1, 1: 0}
     >>> match_labels([False, True], ["0", "1"])
     {False: 0, True: 1}
     """
+    best: dict[Hashable, int] = {}
     for spell in (str, _loosely):
         places = {spell(text): i for i, text in enumerate(known)}
         if len(places) < len(known):
             continue  # two known labels would become one
         found = {value: places[spelt] for value in values if (spelt := spell(label_text(value))) in places}
-        if found:
-            return found
-    return {}
+        if len(found) > len(best):
+            best = found
+    return best
 
 
 def _loosely(text: str) -> str:

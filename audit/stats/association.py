@@ -265,7 +265,7 @@ def standardise(X: Floats) -> tuple[Floats, NDArray[np.bool_] | None, NDArray[np
             continue
         column = column / np.abs(column).max()  # so that squares stay in range
         column -= column.mean()
-        length = np.sqrt(column @ column)
+        length = np.sqrt(np.square(column).sum())  # not `@`: waking BLAS threads for each column costs more
         if length == 0:  # differences below the last digit
             constant[j] = True
             continue
@@ -277,10 +277,10 @@ def standardise(X: Floats) -> tuple[Floats, NDArray[np.bool_] | None, NDArray[np
 def _pairwise(Z: Floats, present: NDArray[np.bool_]) -> tuple[Floats, Counts]:
     """Return r and n over pairwise-complete rows, from zero-filled columns of unit length."""
     # many columns share a mask (mostly "nothing missing"): products with the distinct masks are enough
-    packed = np.packbits(present, axis=0).T
-    _, first, which = np.unique(packed, axis=0, return_index=True, return_inverse=True)
+    seen: dict[bytes, int] = {}
+    which = np.array([seen.setdefault(present[:, j].tobytes(), len(seen)) for j in range(present.shape[1])])
+    first = [int(np.argmax(which == k)) for k in range(len(seen))]
     masks = present[:, first].astype(np.float64)
-    which = which.ravel()
     n = (masks.T @ masks)[np.ix_(which, which)]
     sums = (Z.T @ masks)[:, which]  # [i, j]: sum of column i over the rows where j is present
     squares = ((Z**2).T @ masks)[:, which]

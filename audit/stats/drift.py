@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from audit.stats.robust import robust_scale
+from audit.stats.robust import scale_of_sorted
 
 Floats = NDArray[np.float64]
 Counts = NDArray[np.int64]
@@ -199,7 +199,7 @@ def numeric_distance(reference: Floats, current: Floats) -> NumericDistance:
     area = float((apart[:-1] * np.diff(both)).sum())
     spread = (_variance(a) + _variance(b)) / 2
     smd = float((b.mean() - a.mean()) / spread**0.5) if spread > 0 else float("nan")
-    return NumericDistance(d, float(kolmogorov(d * (n * m / (n + m)) ** 0.5)), area, robust_scale(a), smd)
+    return NumericDistance(d, float(kolmogorov(d * (n * m / (n + m)) ** 0.5)), area, scale_of_sorted(a), smd)
 
 
 def _variance(values: Floats) -> float:

@@ -65,7 +65,9 @@ def calibrate(counts: NDArray[Any], totals: NDArray[Any]) -> Floats:
     joint = np.array(counts, dtype=np.float64)
     classes = np.arange(joint.shape[-1])
     joint[..., classes, classes] = np.maximum(joint[..., classes, classes], 1.0)
-    return np.asarray(joint / joint.sum(axis=-1, keepdims=True) * totals[..., None])
+    joint = joint / joint.sum(axis=-1, keepdims=True) * totals[..., None]
+    # the sum is n already; cleanlab scales once more, and only with its last bits do ties round as its ties do
+    return np.asarray(joint / joint.sum(axis=(-2, -1), keepdims=True) * totals.sum(axis=-1)[..., None, None])
 
 
 def confident_joint(labels: Labels, probabilities: Floats) -> Floats:
@@ -230,11 +232,14 @@ def label_models(rows: int) -> Sequence[Model]:
     return [extra_trees(classes=True, trees=100, min_leaf=3, **bag), neighbours, logistic]
 
 
-def robust_predictions(matrix: Floats, target: Floats, pairs: Sequence[Fold], *, cut: float, seed: int) -> Floats:
-    """Return predictions of a numeric target, out of fold, that its gross errors hardly move: float64[n].
+def robust_predictions(
+    matrix: Floats, target: Floats, pairs: Sequence[Fold], *, cut: float, seed: int
+) -> tuple[Floats, Floats]:
+    """Return predictions of a numeric target, out of fold, that its gross errors hardly move, and their spread.
 
     Gradient boosting of the absolute error comes first. Rows that it finds beyond `cut` robust standard deviations (at
-    most a tenth of all) are then no longer learned from, and randomised trees and boosting are averaged.
+    most a tenth of all) are then no longer learned from, and ridge regression followed by
+    randomised trees or by boosting are averaged.
 
     Args:
         matrix: float64[n, p] of `prediction.dense`.
@@ -242,6 +247,11 @@ def robust_predictions(matrix: Floats, target: Floats, pairs: Sequence[Fold], *,
         pairs: folds.
         cut: as in `gross_errors`.
         seed: of the models.
+
+    Returns:
+        predicted: float64[n].
+        spread: float64[n], the standard deviation to expect of each residual where it is normal: 1.2533 times its mean
+            absolute size, predicted out of fold. Where a feature is missing, or noise grows, it is larger.
     """
     n = len(target)
     bag: dict[str, Any] = {"bootstrap": True, "max_samples": 5_000} if n > 7_500 else {}
@@ -263,8 +273,29 @@ def robust_predictions(matrix: Floats, target: Floats, pairs: Sequence[Fold], *,
     first = out_of_fold_values(matrix, target, pairs, boosting, seed=seed)
     trusted = np.ones(n, dtype=bool)
     trusted[gross_errors(target, first, cut).candidates[: n // 10]] = False
-    models = [extra_trees(classes=False, trees=50, min_leaf=3, **bag), boosting]
-    return out_of_fold_values(matrix, target, pairs, models, trusted=trusted, seed=seed)
+    trees = extra_trees(classes=False, trees=50, min_leaf=3, **bag)
+    models = [lambda seed: _LineFirst(trees(seed)), lambda seed: _LineFirst(boosting(seed))]
+    predicted = out_of_fold_values(matrix, target, pairs, models, trusted=trusted, seed=seed)
+    residuals = np.abs(target - predicted - np.median(target - predicted))
+    sizes = np.minimum(residuals, cut * np.median(residuals) / NORMAL_MAD)  # a gross error says nothing of the spread
+    steady = extra_trees(classes=False, trees=30, min_leaf=10, **bag)
+    return predicted, float(np.sqrt(np.pi / 2)) * out_of_fold_values(matrix, sizes, pairs, steady, seed=seed)
+
+
+class _LineFirst:
+    """A ridge regression, then another model of what it leaves: trees alone fall short at both ends of a trend."""
+
+    def __init__(self, rest: Any) -> None:
+        from sklearn.linear_model import Ridge
+
+        self.line, self.rest = Ridge(), rest
+
+    def fit(self, matrix: Floats, target: Floats) -> None:
+        self.line.fit(matrix, target)
+        self.rest.fit(matrix, target - self.line.predict(matrix))
+
+    def predict(self, matrix: Floats) -> Floats:
+        return np.asarray(self.line.predict(matrix) + self.rest.predict(matrix), dtype=np.float64)
 
 
 def expected_tail(sizes: Floats, cut: float) -> float:
@@ -292,7 +323,7 @@ class GrossErrors:
     """Values of a numeric target that lie too far from their prediction.
 
     Attributes:
-        z: float64[n], robust z of each residual: (residual - median) / (1.4826 MAD).
+        z: float64[n], robust z of each residual: (residual - median) / (1.4826 MAD, or its own spread if larger).
         candidates: int64[m], positions with abs(z) above the cut, worst first.
         expected: the share beyond the cut that the middle of the residuals makes one expect.
         scale: 1.4826 times the median absolute deviation of the residuals, in units of the target.
@@ -304,13 +335,14 @@ class GrossErrors:
     scale: float
 
 
-def gross_errors(target: Floats, predicted: Floats, cut: float) -> GrossErrors:
+def gross_errors(target: Floats, predicted: Floats, cut: float, spread: Floats | None = None) -> GrossErrors:
     """Return the values whose out-of-sample residual is beyond `cut` robust standard deviations.
 
     Args:
         target: float64[n], finite.
         predicted: float64[n], out of sample.
         cut: in units of the residuals' own scale.
+        spread: float64[n], the standard deviation to expect of each residual; the same for all by default.
 
     Returns:
         The errors; none when the residuals have no scale (more than half of them equal).
@@ -320,7 +352,7 @@ def gross_errors(target: Floats, predicted: Floats, cut: float) -> GrossErrors:
     scale = mad / NORMAL_MAD
     if scale <= 1e-12 * float(np.abs(target).max(initial=0.0)):
         return GrossErrors(np.zeros(len(target)), np.empty(0, dtype=np.int64), 0.0, scale)
-    z = (residuals - median) / scale
+    z = (residuals - median) / (scale if spread is None else np.maximum(spread, scale))
     far = np.flatnonzero(np.abs(z) > cut)
     worst = far[np.argsort(-np.abs(z[far]), kind="stable")]
     return GrossErrors(z, worst, expected_tail(np.abs(z), cut), scale)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.stats.density import density
+from audit.stats.density import density, quantiles
 
 Floats = NDArray[np.float64]
 
@@ -70,8 +70,9 @@ def humps(values: Floats, least: float = 0.2) -> int:
     """
     if values.size == 0:
         return 0
-    low, high = (float(q) for q in np.quantile(values, [0.005, 0.995]))
-    _, heights = density(values, low, high)
+    ordered = np.sort(values)
+    low, high = (float(q) for q in quantiles(ordered, (0.005, 0.995)))
+    _, heights = density(ordered, low, high)
     return _peaks(heights, least) if heights.size else 0
 
 

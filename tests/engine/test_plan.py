@@ -80,6 +80,14 @@ def test_value_counts_of_many_columns_share_a_statement(opened: Opened) -> None:
     assert len(engine.connection.statements) - before == 2  # the sketches, then the counts
 
 
+def test_facts_that_come_to_the_same_text_share_a_statement(opened: Opened) -> None:
+    engine = dataclasses.replace(opened.engine, answers={}, fetched={})
+    before = len(engine.connection.statements)
+    answers = engine.answer([TimeBuckets("when", buckets=100), TimeBuckets("when", every="day")])
+    assert len(set(map(repr, answers.values()))) == 1
+    assert len(engine.connection.statements) - before == 2  # the extremes, then one scan for both
+
+
 def test_wide_tables_are_cut_into_statements() -> None:
     wide = pa.table({f"c{i}": np.arange(50.0) for i in range(200)})
     with Connection(Limits(threads=1)) as connection:

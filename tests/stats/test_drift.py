@@ -182,6 +182,7 @@ def test_a_constant_has_one_bin_and_still_shows_what_leaves_it() -> None:
 
 @given(samples, samples)
 def test_mirrored_data_have_the_same_distances(a: Values, b: Values) -> None:
+    assume(not np.isin(b, reference_cuts(a, 5)).any())  # a new value right on a cut has to go to one side
     assert psi(a, b, 5) == pytest.approx(psi(-a, -b, 5), rel=1e-9, abs=1e-12)
     one, other = numeric_distance(a, b), numeric_distance(-a, -b)
     assert one.ks == pytest.approx(other.ks)

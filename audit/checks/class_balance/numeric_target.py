@@ -169,9 +169,10 @@ def _kind_of(pile: Pile, extremes: ExtremeValues) -> tuple[str, str]:
 
 
 def _histogram(label: str, values: Floats) -> Chart:
-    edges = bin_edges(values, whole=bool(np.all(values == np.floor(values))))
-    counted = histogram(values, edges)
-    x, y = density(values, float(edges[0]), float(edges[-1]))
+    ordered = np.sort(values)
+    edges = bin_edges(ordered, whole=bool(np.all(values == np.floor(values))))
+    counted = histogram(ordered, edges)
+    x, y = density(ordered, float(edges[0]), float(edges[-1]))
     data = {
         "edges": edges.tolist(),
         "counts": counted.counts.tolist(),

@@ -30,7 +30,7 @@ from audit.stats.encoding import evenly_spaced, first_seen
 Floats = NDArray[np.float64]
 
 WORDS = {"pearson": "Pearson's r", "spearman": "Spearman's rho", "cramers_v": "Cramer's V", "omega": "omega"}
-MOST_ROWS = 50_000  # a coefficient of 0.9 is then known to +-0.002
+MOST_ROWS = 20_000  # a coefficient of 0.9 is then known to +-0.003
 CELLS = 5_000_000  # values that correlations are computed from: 1,000 columns are compared on 5,000 rows
 PAIR_ROWS = 20_000_000  # pairs of columns x rows, for pairs with a text column
 MOST_CATEGORIES = 60  # text columns that take part: 1,770 pairs of them
@@ -76,8 +76,7 @@ class AssociatedFeatures:
     lower end of its interval, corrected for the number of pairs, is above half the limit: among few rows some pairs of
     noise are strong by chance. Left out, and said so: constant columns, running numbers, text columns with too many
     different values, keys and every other column with a role. Rows where either value is missing are left out pair by
-    pair. At most 50,000 rows of the sample are compared, fewer
-    in wide tables; each finding says how many.
+    pair. At most 20,000 rows of the sample are compared, fewer in wide tables; each finding says how many.
     Why it matters: columns that say the same thing twice make coefficients and importances unstable, cost memory and
     time, and hide each other when columns are ranked.
     What to do: keep one of each group (the one that is measured best), or combine them. If they should not be related,
@@ -162,7 +161,7 @@ class AssociatedFeatures:
         pairs = _Pairs(numbers + texts, strength, statistic, certain, rows, np.zeros_like(rows))
         if p:
             chosen = evenly_spaced(sampled.rows, min(MOST_ROWS, CELLS // p))
-            X = np.column_stack([sampled.numbers(name)[chosen] for name in numbers])
+            X = np.array([sampled.numbers(name)[chosen] for name in numbers]).T  # columns lie together in memory
             ranks = rank_columns(X)
             _compare_numbers(pairs, X, ranks, self.warn, tests)
             pairs.looked[:p, :p] = len(chosen)

@@ -29,7 +29,7 @@ from audit.stats.encoding import evenly_spaced
 Floats = NDArray[np.float64]
 
 CELLS = 10_000_000  # values that the correlation matrix is computed from
-MOST_ROWS = 50_000
+MOST_ROWS = 20_000
 PARTIAL = 0.3  # partial correlation from which two columns belong to one dependency
 MOST_FINDINGS = 20
 
@@ -210,7 +210,7 @@ def _usable(sampled: Sampled, names: tuple[str, ...]) -> tuple[list[str], Floats
         ("constant or empty in the sample", constant),
         ("more than half of the values are missing", absent),
     )
-    X = np.column_stack(columns) if columns else np.zeros((len(rows), 0))
+    X = np.array(columns).T if columns else np.zeros((len(rows), 0))
     return usable, X, [NotEvaluated(reason, tuple(found)) for reason, found in reasons if found]
 
 

@@ -173,7 +173,7 @@ def _affine_groups(sampled: Sampled, names: list[str]) -> list[_Group]:
     if not names:
         return []
     rows = evenly_spaced(sampled.rows, SCREEN_ROWS)
-    X = np.column_stack([sampled.numbers(name)[rows] for name in names])
+    X = np.array([sampled.numbers(name)[rows] for name in names]).T
     r = pearson_matrix(X).r
     step = np.array([_step(X[:, j]) for j in range(len(names))])
     finite = np.isfinite(X)

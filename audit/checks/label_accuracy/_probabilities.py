@@ -136,7 +136,8 @@ def _of_both(matrix: Floats, known: list[str], values: tuple[Value, ...]) -> tup
     named = known[0] if len(known) == 1 else texts[-1]
     place = match_labels(list(values), [named])
     others = [text for value, text in zip(values, texts, strict=True) if value not in place]
-    return np.column_stack([1.0 - matrix[:, 0], matrix[:, 0]]), [others[0] if others else "", named]
+    own = [text for value, text in zip(values, texts, strict=True) if value in place]
+    return np.column_stack([1.0 - matrix[:, 0], matrix[:, 0]]), [*(others or [""])[:1], *(own or [named])[:1]]
 
 
 def own_probabilities(

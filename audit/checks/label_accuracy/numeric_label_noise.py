@@ -25,19 +25,28 @@ REMEDY = (
     "row are the usual causes. Correct them at the source. They are candidates: a rare but true value looks the same."
 )
 
+REMEDY_TAIL = (
+    "Look at a few of the listed rows. If they are right, the label has a long tail: consider its logarithm, or a loss "
+    "that is not squared. If they are wrong, correct them at the source."
+)
+TAIL = 0.05
+"""The share of residuals that serves to describe their tail; a larger one cannot be told from it."""
+
 
 @register
 @dataclass(frozen=True, slots=True)
 class NumericLabelNoise:
     """Values of a numeric label that lie far from everything the features predict.
 
-    What it measures: the share of rows whose label is more than `cut` robust standard deviations (1.4826 MAD of the
-        residuals) from its out-of-fold prediction, by randomised trees and gradient boosting on a bounded sample, less
-        the share that residuals with so long a tail make one expect (a power law through their 80% and 95% quantiles);
-        Wilson 95% interval. Folds keep groups and equal rows together.
+    What it measures: the share of rows whose label is more than `cut` robust standard deviations from its out-of-fold
+        prediction, by ridge regression, randomised trees and gradient boosting on a bounded sample, less the share that
+        residuals with so long a tail make one expect (a power law through their 80% and 95% quantiles); Wilson 95%
+        interval. The deviation is 1.4826 MAD of all residuals, or that of like rows where it is larger (a feature is
+        missing, the noise grows). Folds keep groups and equal rows together.
     Why it matters: a few gross errors dominate a squared loss, and make a good model look bad.
     What to do: look at the candidates, worst first, and correct what is wrong at the source; nothing is changed for
         you. Labels with long tails (income, delay) are judged against their own tail and so do not alarm.
+        For the same reason, more than about 5% of gross errors look like a long tail: they come as information only.
 
     Options:
         warn: share beyond the expected one above which to warn; the lower end of the interval must exceed it.
@@ -54,7 +63,7 @@ class NumericLabelNoise:
     kinds: ClassVar[Kind] = TABULAR
 
     warn: float = 0.002
-    fail: float = 0.05
+    fail: float = 0.02
     cut: float = 6.0
     rows: int = 20_000
     folds: int = 5
@@ -92,13 +101,18 @@ class NumericLabelNoise:
             return
         target = np.array(sampled.numbers(label))
         pairs = folds(len(target), self.folds, groups=together, seed=sampled.seed)
-        predicted = robust_predictions(matrix, target, pairs, cut=self.cut, seed=sampled.seed)
-        yield from self._judge(label, sampled, target, predicted)
+        predicted, spread = robust_predictions(matrix, target, pairs, cut=self.cut, seed=sampled.seed)
+        errors = gross_errors(target, predicted, self.cut, spread)
+        yield from self._judge(label, sampled, target, predicted, errors)
 
     def _judge(
-        self, label: str, sampled: Sampled, target: NDArray[np.float64], predicted: NDArray[np.float64]
+        self,
+        label: str,
+        sampled: Sampled,
+        target: NDArray[np.float64],
+        predicted: NDArray[np.float64],
+        errors: GrossErrors,
     ) -> Iterator[Judgement]:
-        errors = gross_errors(target, predicted, self.cut)
         basis, found = sampled.basis_of(len(target)), len(errors.candidates)
         if errors.scale == 0:
             yield NotEvaluated("more than half of the labels are predicted exactly: residuals have no scale", (label,))
@@ -107,10 +121,11 @@ class NumericLabelNoise:
         interval = Interval(*wilson(found, len(target)), "Wilson")
         excess = interval.low - errors.expected
         yield Measurement("residual_scale", (label,), errors.scale, basis)
-        if excess <= self.warn:
+        unclear = excess <= self.warn
+        if unclear and interval.low <= TAIL:
             yield Measurement("gross_label_error_share", (label,), share, basis, self.warn, interval)
             return
-        severity = Severity.FAIL if excess > self.fail else Severity.WARN
+        severity = Severity.INFO if unclear else Severity.FAIL if excess > self.fail else Severity.WARN
         limit = self.fail if severity is Severity.FAIL else self.warn
         yield Finding(
             self.code,
@@ -124,11 +139,11 @@ class NumericLabelNoise:
             limit,
             basis,
             interval=interval,
-            effect=min(1.0, 5 * share),
+            effect=0.0 if unclear else min(1.0, 5 * share),
             affected=scaled(found, basis),
             row_ids=tuple(int(i) for i in sampled.row_ids[errors.candidates[:MOST_ROWS_LISTED]]),
             chart=_scatter(label, target, predicted, errors),
-            remedy=REMEDY,
+            remedy=REMEDY_TAIL if unclear else REMEDY,
             evidence=_evidence(sampled, target, predicted, errors, basis),
         )
 

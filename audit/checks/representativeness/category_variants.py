@@ -101,10 +101,11 @@ class CategoryVariants:
         spelled = ", ".join(f"'{t}' ({n:,})" for t, n in zip(first.texts[:4], first.counts[:4], strict=True))
         what = "may be slips for a frequent value" if typo else "spell another value differently"
         values = sum(len(v.texts) - 1 for v in found)
+        more = f"; and {count_of(len(found) - 1, 'more group')}" if len(found) > 1 else ""
         return Finding(
             self.code, (column,), Severity.WARN,
             f"{column}: {count_of(values, 'value')} in {rows:,} of {total:,} rows {what}, limit "
-            f"{self.variants:.1%} of the rows: {spelled}" + (f"; and {count_of(len(found) - 1, 'more group')}" if len(found) > 1 else ""),
+            f"{self.variants:.1%} of the rows: {spelled}{more}",
             "typo_share" if typo else "variant_share", rows / total, self.variants, basis,
             effect=min(1.0, 0.1 + rows / total), affected=rows if basis.exact else round(rows / basis.rows * basis.of),
             where=where_in(column, [text for v in found for text in v.texts[1:]][:200]),

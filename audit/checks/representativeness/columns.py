@@ -93,8 +93,8 @@ def _reason_to_leave_out(column: Column, other: Column | None, data: Dataset) ->
 def is_identifier(sampled: Sampled, column: str, *, text: bool) -> bool:
     """Return whether a column only tells rows apart.
 
-    Text: more than half of its values are distinct, or all are dates. Numbers: whole, all distinct, and either named like an identifier
-    or counting upwards with the rows.
+    Text: more than half of its values are distinct, or all are dates. Numbers: whole, all distinct, and either named
+    like an identifier or counting upwards with the rows.
     """
     if text:
         codes, values = sampled.codes(column)

@@ -175,7 +175,8 @@ class OutliersAndRanges:
         yield Finding(
             self.code, (column,), Severity.FAIL if bounds.declared else Severity.WARN,
             f"{column}: {outside:,} of {present:,} values ({share:.2%}) {'lies' if outside == 1 else 'lie'} outside "
-            f"{bounds}, the range {source}, limit 0; the extremes are {_number(extremes.low)} and {_number(extremes.high)}",
+            f"{bounds}, the range {source}, limit 0; the extremes are {_number(extremes.low)} and "
+            f"{_number(extremes.high)}",
             "outside_share", share, 0, basis, limit_source="options" if bounds.declared else "default",
             effect=min(1.0, 0.3 + share), affected=outside, where=known.outside(bounds.low, bounds.high),
             remedy="Look at these rows: repair the source, or set impossible values to missing. If they are right, "

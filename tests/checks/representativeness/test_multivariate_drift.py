@@ -43,7 +43,7 @@ def mixed(seed: int, n: int = 1_000) -> Table:
     return {
         "x": x,
         "y": np.where(random.random(n) < 0.1, np.nan, 0.8 * x + 0.6 * random.normal(size=n)),
-        "plan": np.where(random.random(n) < 0.05, None, plan),
+        "plan": np.where(random.random(n) < 0.05, np.array(None), plan),
         "spend": random.lognormal(size=n),
         "ok": random.random(n) < 0.5,
     }
