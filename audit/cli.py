@@ -98,7 +98,9 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
         str, typer.Argument(metavar="DATA", help="File, folder, glob, fsspec url or duckdb:///FILE?table=NAME.")
     ],
     reference: Annotated[str | None, typer.Option("--ref", help="Dataset to compare with.")] = None,
-    config: Annotated[str | None, typer.Option("--config", help="audit.yaml, or a pyproject.toml.")] = None,
+    config: Annotated[
+        str | None, typer.Option("--config", help="Settings; default: NAME.audit.yaml beside the data; none for none.")
+    ] = None,
     label: Annotated[
         str | None, typer.Option(help="What a model would learn to predict.", rich_help_panel=ROLES)
     ] = None,
@@ -180,7 +182,7 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
     ] = False,
 ) -> None:
     """Audit a dataset."""
-    from audit.config import Config, load_config, merge
+    from audit.config import Config
     from audit.runner import run
 
     targets = _targets(formats or [], outputs or [])
@@ -194,11 +196,17 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
         "ignore": _words(ignore), "fail_on": fail_on, "checks": _check_options(options or []), "sample": sample,
         "seed": seed, "memory": memory, "threads": threads, "spill": spill,
     }  # fmt: skip
-    base = load_config(config) if config is not None else Config()
-    settings = merge(base, {name: value for name, value in given.items() if value not in (None, {}, ())})
+    chosen = {name: value for name, value in given.items() if value not in (None, {}, ())}
     color = not no_color and "NO_COLOR" not in os.environ and sys.stdout.isatty()
     with _progress(show=not quiet and sys.stderr.isatty()) as progress:
-        result = run(data, config=settings, progress=progress, rows_out=rows_out, rows_limit=rows_limit)
+        result = run(
+            data,
+            config=Config() if config == "none" else config,
+            progress=progress,
+            rows_out=rows_out,
+            rows_limit=rows_limit,
+            **chosen,
+        )
         for format_, path in targets:
             if path != "-":
                 progress(f"writing {path}", 0, 0)
@@ -210,9 +218,10 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
                 _say(f"wrote {path}")
         if rows_out is not None:
             _say(f"wrote the rows behind the findings to {rows_out}")
-    code = result.exit_code(settings.fail_on)
+    fail_on = result.settings["fail_on"]
+    code = result.exit_code(fail_on)
     if code == 3 and allow_errors:
-        code = 1 if result.reaches(settings.fail_on) else 0
+        code = 1 if result.reaches(fail_on) else 0
     raise typer.Exit(code)
 
 

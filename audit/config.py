@@ -14,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter,
 from audit.errors import ConfigError, did_you_mean
 
 DEFAULT_SAMPLE = 200_000
+SETTINGS_SUFFIX = ".audit.yaml"
 
 
 def _as_list(value: Any) -> Any:
@@ -133,7 +134,20 @@ def load_config(path: str | Path) -> Config:
         raise ConfigError(f"no configuration file {source}; write one, or leave --config out") from error
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(f"cannot read {source}: {error}") from error
-    return make_config(_parse(source, text), where=str(source))
+    config = make_config(_parse(source, text), where=str(source))
+    beside = source.parent / (config.reference or "")
+    if config.reference and "://" not in config.reference and beside.exists():  # a path is as seen from the file
+        return config.model_copy(update={"reference": str(beside)})
+    return config
+
+
+def settings_beside(data: object) -> Path | None:
+    """Return the settings beside a data file, `orders.audit.yaml` beside `orders.parquet`, or None."""
+    if not isinstance(data, str | Path) or "://" in str(data):
+        return None
+    path = Path(data)
+    beside = path.with_name(path.name.split(".")[0] + SETTINGS_SUFFIX)
+    return beside if beside.is_file() and path.name else None
 
 
 def make_config(values: Mapping[str, Any], where: str = "settings") -> Config:

@@ -9,11 +9,12 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from audit._version import __version__
 from audit.checks import installed, select
-from audit.config import Config, load_config, make_check, make_config, merge
+from audit.config import Config, load_config, make_check, make_config, merge, settings_beside
 from audit.dataset import Dataset, Kind
 from audit.engine.dialect import DUCKDB
 from audit.engine.draw import draw
@@ -60,7 +61,7 @@ class Case:
 def run(
     data: object,
     *,
-    config: Config | Mapping[str, Any] | str | None = None,
+    config: Config | Mapping[str, Any] | str | Path | None = None,
     reference: object | None = None,
     progress: Progress = _silent,
     rows_out: str | None = None,
@@ -72,7 +73,8 @@ def run(
     Args:
         data: a path, glob, folder or fsspec url; a pandas or polars frame; an Arrow table or anything with
             `__arrow_c_stream__`; a DuckDB relation.
-        config: a `Config`, a mapping of settings, or the path of an audit.yaml or pyproject.toml.
+        config: a `Config`, a mapping of settings, or the path of an audit.yaml or pyproject.toml. Left out, settings
+            beside the data are used where there are any: `orders.audit.yaml` beside `orders.parquet`.
         reference: the dataset to compare with, in any of the forms of `data`.
         progress: called as the audit goes on.
         rows_out: a folder to write the rows behind each finding to.
@@ -88,7 +90,8 @@ def run(
         ConfigError: a setting is unknown or out of range.
     """
     started = time.perf_counter()
-    settled = _settle(config, settings)
+    beside = settings_beside(data) if config is None else None
+    settled = _settle(beside if beside is not None else config, settings)
     with Connection(Limits(settled.memory, settled.threads, settled.spill)) as connection:
         timings: dict[str, float] = {}
         clock = _Clock(timings)
@@ -114,7 +117,7 @@ def run(
         clock.lap("profiles")
         result = Result(
             run=Run("", "", 0.0),
-            dataset=_summary(subject),
+            dataset=_summary(subject, beside),
             roles=tuple(RoleAssignment(e.role, e.columns, e.reason, e.given) for e in subject.dataset.roles.evidence),
             outcomes=tuple(case.outcome for case in cases if case.outcome is not None),
             columns=profiles,
@@ -145,7 +148,7 @@ class _Clock:
         self._last = now
 
 
-def _settle(config: Config | Mapping[str, Any] | str | None, settings: Mapping[str, Any]) -> Config:
+def _settle(config: Config | Mapping[str, Any] | str | Path | None, settings: Mapping[str, Any]) -> Config:
     if config is None:
         base = Config()
     elif isinstance(config, Config):
@@ -158,7 +161,9 @@ def _settle(config: Config | Mapping[str, Any] | str | None, settings: Mapping[s
         return base
     roles = {name: value for name, value in settings.items() if name in _ROLE_NAMES}
     others = {name: value for name, value in settings.items() if name not in _ROLE_NAMES}
-    return merge(base, {**others, **({"roles": roles} if roles else {})}, "settings")
+    if roles:
+        others["roles"] = {**others.get("roles", {}), **roles}
+    return merge(base, others, "settings")
 
 
 _ROLE_NAMES = frozenset(
@@ -343,8 +348,9 @@ def _words(kind: Kind) -> str:
     return "tabular data" if kind is Kind.TABULAR else "trajectories"
 
 
-def _summary(subject: Subject) -> DatasetSummary:
+def _summary(subject: Subject, settings: Path | None = None) -> DatasetSummary:
     data = subject.dataset
+    said = () if settings is None else (f"settings: {settings.name}, found beside the data",)
     return DatasetSummary(
         uri=data.uri,
         id=data.id,
@@ -353,7 +359,7 @@ def _summary(subject: Subject) -> DatasetSummary:
         columns=len(data.columns),
         bytes=data.size,
         schema_hash=data.schema_hash,
-        notes=data.notes,
+        notes=said + data.notes,
     )
 
 

@@ -9,7 +9,7 @@ from typing import ClassVar
 
 import pytest
 
-from audit.config import Config, load_config, make_check, make_config, merge
+from audit.config import Config, load_config, make_check, make_config, merge, settings_beside
 from audit.errors import ConfigError
 
 
@@ -87,3 +87,14 @@ def test_later_settings_win_name_by_name() -> None:
     assert (merged.roles.label, merged.roles.time, merged.seed) == ("y", "u", 2)
     assert merged.checks == {"COM001": {"warn": 0.1, "fail": 0.5}}
     assert Config() == merge(Config(), {})
+
+
+def test_settings_beside_the_data_are_found_and_their_paths_are_theirs(tmp_path: Path) -> None:
+    (tmp_path / "orders.audit.yaml").write_text("reference: old.parquet\nroles: {label: y}\n")
+    (tmp_path / "old.parquet").touch()
+    beside = settings_beside(str(tmp_path / "orders.parquet"))
+    assert beside == tmp_path / "orders.audit.yaml"
+    assert load_config(beside).reference == str(tmp_path / "old.parquet")
+    assert settings_beside(str(tmp_path / "customers.parquet")) is None
+    assert settings_beside("memory://orders.parquet") is None
+    assert settings_beside({"a": [1]}) is None

@@ -22,18 +22,12 @@ FAULTS = [(name, fault) for name, about in EXPECTED.items() for fault in about["
 
 
 @functools.cache
-def result_of(name: str, of: str) -> audit.Result:
-    about = EXPECTED[of]
-    reference = about.get("reference")
-    return audit.run(
-        str(FOLDER / name),
-        config=str(FOLDER / about["config"]),
-        reference=None if reference is None else str(FOLDER / reference),
-    )
+def result_of(name: str) -> audit.Result:
+    return audit.run(str(FOLDER / name))  # the settings lie beside the data
 
 
-def findings_of(name: str, of: str) -> list[Finding]:
-    return [finding for outcome in result_of(name, of).outcomes for finding in outcome.findings]
+def findings_of(name: str) -> list[Finding]:
+    return [finding for outcome in result_of(name).outcomes for finding in outcome.findings]
 
 
 def fits(finding: Finding, fault: dict[str, Any]) -> bool:
@@ -48,22 +42,29 @@ def fits(finding: Finding, fault: dict[str, Any]) -> bool:
 
 @pytest.mark.parametrize(("name", "fault"), FAULTS, ids=[f"{f['code']}-{'+'.join(f['columns'])}" for _, f in FAULTS])
 def test_a_planted_fault_is_found(name: str, fault: dict[str, Any]) -> None:
-    found = findings_of(name, name)
+    found = findings_of(name)
     near = [f"{f.severity.label} {f.columns} {f.statistic} {f.affected}" for f in found if f.code == fault["code"]]
     assert any(fits(finding, fault) for finding in found), f"{fault['planted']}: found {near}"
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_the_clean_twin_is_silent(name: str) -> None:
-    found = findings_of(EXPECTED[name]["clean"], name)
+    found = findings_of(EXPECTED[name]["clean"])
     assert [f"{f.code}: {f.message}" for f in found if f.severity > Severity.INFO] == []
 
 
 @pytest.mark.parametrize("name", EXPECTED)
 def test_no_check_breaks(name: str) -> None:
     for file in (name, EXPECTED[name]["clean"]):
-        broken = [f"{o.code}: {o.reason}" for o in result_of(file, name).outcomes if o.status.value == "error"]
+        broken = [f"{o.code}: {o.reason}" for o in result_of(file).outcomes if o.status.value == "error"]
         assert broken == []
+
+
+@pytest.mark.parametrize("name", EXPECTED)
+def test_twins_are_audited_with_the_same_settings(name: str) -> None:
+    twins = [Path(file).stem + ".audit.yaml" for file in (name, EXPECTED[name]["clean"])]
+    planted, clean = (yaml.safe_load((FOLDER / twin).read_text(encoding="utf-8")) for twin in twins)
+    assert planted == clean
 
 
 def test_each_check_has_a_planted_fault() -> None:

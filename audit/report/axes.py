@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import math
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -53,6 +54,8 @@ def _finite(value: Any) -> float | None:
 
 
 def _seconds(text: str) -> float:
+    if re.fullmatch(r"\d{4}(-\d\d)?", text):  # a year or a month, which fromisoformat does not take
+        text = f"{text}-01" if len(text) == 7 else f"{text}-01-01"
     time = dt.datetime.fromisoformat(text)
     return ((time if time.tzinfo else time.replace(tzinfo=dt.UTC)) - _EPOCH).total_seconds()
 
@@ -70,17 +73,23 @@ def ticks(low: float, high: float, most: int, *, is_time: bool = False, share: b
     span = high - low
     if not span > 0 or not math.isfinite(span):
         return [(low, _compact(low, abs(low) or 1.0))]
-    raw = span / most
-    values: list[float] = []
-    while len(values) < 2:  # a step may straddle a short range; the next smaller one does not
-        step = _nice_step(raw)
-        values = [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
-        raw = 0.4 * step  # from 5 to 2, from 2 to 1, from 1 to 0.5: with 0.45, 5 would come again for ever
+    if span <= 1e-12 * max(abs(low), abs(high)):  # floats cannot tell marks in between apart
+        return [(low, f"{low:.6g}")]
+    step = _nice_step(span / most)
+    values = _multiples(step, low, high)
+    for _ in range(2):
+        if len(values) < 2:  # the step straddles the range; the next smaller one does not
+            step = _nice_step(0.4 * step)  # from 5 to 2, from 2 to 1, from 1 to 0.5
+            values = _multiples(step, low, high)
     if share:
         decimals = max(0, -math.floor(math.log10(100 * step) + 1e-9))
         return [(value, f"{100 * value:.{decimals}f}%") for value in values]
     largest = max((abs(value) for value in values), default=1.0)
     return [(value, _label(value, step, largest)) for value in values]
+
+
+def _multiples(step: float, low: float, high: float) -> list[float]:
+    return [k * step for k in range(math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9) + 1)]
 
 
 def _nice_step(raw: float) -> float:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from audit.findings import Chart
-from audit.report.axes import Scale, moment, numbers_or_times, ticks
+from audit.report.axes import Scale, Tick, moment, numbers_or_times, ticks
 from audit.report.picture import Canvas, Picture, Point, Size, fit, label_room, polyline, short
 from audit.report.wording import number, plural, visible
 
@@ -15,7 +15,7 @@ _MOST_SERIES = 6  # as many colours and dashes as can be told apart
 
 def draw_line(chart: Chart, size: Size) -> Picture:
     """Draw series over numbers or times, with a band where a series has `low` and `high`; None is a gap."""
-    xs, is_time = numbers_or_times(chart.data["x"])
+    xs, is_time, steps = _positions(chart.data["x"])
     series = list(chart.data["series"])
     if not xs or not series or any(len(one["values"]) != len(xs) for one in series):
         raise ValueError("each series needs one value, or None, for each x")
@@ -34,7 +34,7 @@ def draw_line(chart: Chart, size: Size) -> Picture:
         canvas.path(f"s{i} dot", "".join(_lonely(xs, one["values"], x, y)))
     if limit is not None:
         canvas.path("m", f"M{short(canvas.left)} {short(y(float(limit)))}H{short(canvas.right)}")
-    canvas.x_axis(x, ticks(min(at), max(at), size.x_ticks, is_time=is_time))
+    canvas.x_axis(x, _named_ticks(steps, size) if steps else ticks(min(at), max(at), size.x_ticks, is_time=is_time))
     names = [visible(one.get("name", ""), 60) for one in series]
     legend = [(f"s{i}", names[i]) for i in range(len(drawn)) if len(series) > 1 or "low" in drawn[i]]
     if limit is not None:
@@ -42,7 +42,7 @@ def draw_line(chart: Chart, size: Size) -> Picture:
     if len(series) > len(drawn):
         legend.append(("", f"{len(series) - len(drawn):,} more in the data below"))
     span = max(at) - min(at)
-    words = [("–" if v is None else moment(v, span)) if is_time else number(v) for v in xs]
+    words = steps or [("–" if v is None else moment(v, span)) if is_time else number(v) for v in xs]
     table = zip(words, *([number(v) for v in one["values"]] for one in series), strict=True)
     return Picture(
         "line",
@@ -59,6 +59,20 @@ def draw_line(chart: Chart, size: Size) -> Picture:
         visible(chart.x_title, 60),
         visible(chart.y_title, 60),
     )
+
+
+def _positions(values: Sequence[Any]) -> tuple[list[float | None], bool, list[str]]:
+    """Return numbers, whether they are times, and names when the values are neither numbers nor times but steps."""
+    try:
+        xs, is_time = numbers_or_times(values)
+    except ValueError:
+        return [float(i) for i in range(len(values))], False, [visible(value, 60) for value in values]
+    return xs, is_time, []
+
+
+def _named_ticks(steps: Sequence[str], size: Size) -> list[Tick]:
+    every = max(1, -(-len(steps) // size.x_ticks))
+    return [(float(i), fit(steps[i], size.width / size.x_ticks - 8)) for i in range(0, len(steps), every)]
 
 
 def _numbers(values: Sequence[Any]) -> list[float]:

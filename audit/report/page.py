@@ -24,7 +24,7 @@ from audit.report.verdict import (
     unchecked,
     verdict,
 )
-from audit.report.wording import amount, brief, number, percent, plural, sentence, title_of, visible
+from audit.report.wording import amount, brief, isolated, number, percent, plural, sentence, title_of, visible
 from audit.result import ColumnProfile, Result, Score
 
 MOST_FINDINGS = 2000  # rows of the findings table; the JSON has all
@@ -174,7 +174,7 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
         facts=_header_facts(result),
         notes=tuple(visible(note, 400) for note in result.dataset.notes),
         verdict=verdict(result),
-        actions=tuple((a, sentence(a.worst.message, a.worst.columns), first[a.code]) for a in todo),
+        actions=tuple((a, _message(a.worst), first[a.code]) for a in todo),
         more_actions=more_actions,
         unchecked=groups,
         partly=partly_unchecked(result),
@@ -221,8 +221,6 @@ def _header_facts(result: Result) -> tuple[Fact, ...]:
     facts.append(("Took", f"{run.seconds:.1f} s"))
     if run.tool_version:
         facts.append(("Version", f"dataset-audit {visible(run.tool_version, 40)}"))
-    if dataset.schema_hash:
-        facts.append(("Schema", visible(dataset.schema_hash, 13)))
     return tuple(facts)
 
 
@@ -282,7 +280,7 @@ def _finding_row(
         dimension=outcome.dimension if outcome else "",
         columns=tuple(shown),
         more_columns=len(finding.columns) - len(shown),
-        message=sentence(finding.message, finding.columns),
+        message=_message(finding),
         effect=finding.effect,
         affected=finding.affected,
         affected_text=_affected(finding),
@@ -294,6 +292,10 @@ def _finding_row(
         withheld=withheld,
         printed=position < _PRINTED,
     )
+
+
+def _message(finding: Finding) -> str:
+    return isolated(sentence(finding.message, finding.columns), finding.columns)
 
 
 def _is_sample(key: str) -> bool:
@@ -498,4 +500,6 @@ def _timings(result: Result) -> tuple[Fact, ...]:
         facts.append(("Threads", number(run.threads)))
     facts += [(visible(name, 40), visible(version, 60)) for name, version in run.versions.items()]
     facts.append(("Run", visible(run.id, 60)))
+    if result.dataset.schema_hash:
+        facts.append(("Schema", visible(result.dataset.schema_hash, 13)))
     return tuple(facts)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -122,6 +123,17 @@ def sentence(text: str, names: Iterable[str] = (), limit: int = 600) -> str:
         if len(name) > 80:
             text = text.replace(name, name[:79] + "…")
     return visible(text, limit)
+
+
+def isolated(text: str, names: Iterable[str]) -> str:
+    """Return visible text in which right-to-left names keep to themselves, so that they do not move the numbers.
+
+    The two isolating characters (U+2068, U+2069) are for HTML; terminals get `sentence` as it is.
+    """
+    for name in dict.fromkeys(visible(name) for name in names):
+        if not name.isascii() and any(unicodedata.bidirectional(c) in ("R", "AL", "AN") for c in name):
+            text = text.replace(name, f"\u2068{name}\u2069")
+    return text
 
 
 def title_of(name: str) -> str:

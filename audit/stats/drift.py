@@ -192,11 +192,13 @@ def numeric_distance(reference: Floats, current: Floats) -> NumericDistance:
         nan = float("nan")
         return NumericDistance(nan, nan, nan, nan, nan)
     a, b = np.sort(reference), np.sort(current)
-    both = np.sort(np.concatenate([a, b]), kind="stable")  # two sorted runs: merged in one pass
-    difference = np.searchsorted(a, both, side="right") / n - np.searchsorted(b, both, side="right") / m
-    apart = np.abs(difference)
-    d = float(apart.max())
-    area = float((apart[:-1] * np.diff(both)).sum())
+    both = np.concatenate([a, b])
+    order = np.argsort(both, kind="stable")  # two sorted runs: merged in one pass
+    up_to_a = np.cumsum(order < n)
+    apart = np.abs(up_to_a / n - (np.arange(1, n + m + 1) - up_to_a) / m)[:-1]
+    step = np.diff(both[order])
+    d = float(apart[step > 0].max(initial=0.0))  # within equal values the functions have not risen fully
+    area = float((apart * step).sum())
     spread = (_variance(a) + _variance(b)) / 2
     smd = float((b.mean() - a.mean()) / spread**0.5) if spread > 0 else float("nan")
     return NumericDistance(d, float(kolmogorov(d * (n * m / (n + m)) ** 0.5)), area, scale_of_sorted(a), smd)

@@ -254,7 +254,7 @@ def robust_predictions(
             absolute size, predicted out of fold. Where a feature is missing, or noise grows, it is larger.
     """
     n = len(target)
-    bag: dict[str, Any] = {"bootstrap": True, "max_samples": 5_000} if n > 7_500 else {}
+    bag: dict[str, Any] = {"bootstrap": True, "max_samples": 3_000} if n > 3_750 else {}
 
     def boosting(seed: int) -> Any:
         from sklearn.ensemble import HistGradientBoostingRegressor
@@ -273,7 +273,7 @@ def robust_predictions(
     first = out_of_fold_values(matrix, target, pairs, boosting, seed=seed)
     trusted = np.ones(n, dtype=bool)
     trusted[gross_errors(target, first, cut).candidates[: n // 10]] = False
-    trees = extra_trees(classes=False, trees=50, min_leaf=3, **bag)
+    trees = extra_trees(classes=False, trees=40, min_leaf=3, **bag)
     models = [lambda seed: _LineFirst(trees(seed)), lambda seed: _LineFirst(boosting(seed))]
     predicted = out_of_fold_values(matrix, target, pairs, models, trusted=trusted, seed=seed)
     residuals = np.abs(target - predicted - np.median(target - predicted))

@@ -90,6 +90,20 @@ def test_lines_break_at_gaps_and_lonely_points_show():
     assert picture.lines[3] == "2\t–"
 
 
+@pytest.mark.parametrize(
+    ("x", "first", "second"),
+    [
+        (["2024-01", "2024-02", "2024-03"], "2024-01-01\t1", "2024-02-01\t2"),
+        (["2022", "2023", "2024"], "2022-01-01\t1", "2023-01-01\t2"),
+        (["Q1", "Q2", "<Q3>"], "Q1\t1", "Q2\t2"),
+    ],
+)
+def test_lines_over_months_years_and_named_steps(x, first, second):
+    picture = draw(Chart("line", "l", {"x": x, "series": [{"name": "s", "values": [1, 2, 3]}]}), VIEW)
+    assert not picture.problem
+    assert picture.lines[1:3] == (first, second)
+
+
 @pytest.mark.parametrize("size", [CARD, EVIDENCE, VIEW])
 def test_labels_of_an_axis_never_run_into_one_another(size):
     for days in (0.01, 1, 3, 40, 400, 4_000, 100_000):
@@ -187,6 +201,12 @@ def test_ticks_are_few_inside_and_even(low, span, most):
     assert len(set(labels)) == len(labels)
     steps = [b - a for a, b in itertools.pairwise(marks)]
     assert all(step == pytest.approx(steps[0], rel=1e-3) for step in steps)
+
+
+@given(finite, finite, st.integers(1, 8), st.booleans())
+def test_ticks_end_for_any_range(a, b, most, share):
+    low, high = sorted((a, b))
+    assert len(ticks(low, high, most, share=share)) <= most + 3
 
 
 def test_relative_steps_do_not_drift():

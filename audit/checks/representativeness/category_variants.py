@@ -75,9 +75,13 @@ class CategoryVariants:
                 yield NotEvaluated(f"its {len(values):,} values are no categories", (column,))
                 continue
             counts = np.bincount(codes + 1, minlength=len(values) + 1)[1:]
-            yield from self._spellings(column, [str(value) for value in values], counts.tolist(), sampled)
+            respelt: set[str] = set()
+            for item in self._spellings(column, [str(value) for value in values], counts.tolist(), sampled):
+                if isinstance(item, Finding):
+                    respelt.update(text for group in item.evidence["groups"] for text in list(group)[1:])
+                yield item
             if column in facts["shared"]:
-                yield from self._unseen(column, facts["reference"], sampled)
+                yield from self._unseen(column, facts["reference"], sampled, respelt)
 
     def _spellings(self, column: str, texts: list[str], counts: list[int], sampled: Sampled) -> Iterator[Judgement]:
         same = [v for v in spelling_variants(texts, counts) if _is_suspect(v, len(texts))]
@@ -99,12 +103,11 @@ class CategoryVariants:
         typo = found[0].typo
         first = found[0]
         spelled = ", ".join(f"'{t}' ({n:,})" for t, n in zip(first.texts[:4], first.counts[:4], strict=True))
-        what = "may be slips for a frequent value" if typo else "spell another value differently"
-        values = sum(len(v.texts) - 1 for v in found)
+        what = "slips of the keyboard" if typo else "other spellings"
         more = f"; and {count_of(len(found) - 1, 'more group')}" if len(found) > 1 else ""
         return Finding(
             self.code, (column,), Severity.WARN,
-            f"{column}: {count_of(values, 'value')} in {rows:,} of {total:,} rows {what}, limit "
+            f"{column}: {rows:,} of {total:,} rows hold {what} of a more frequent value, limit "
             f"{self.variants:.1%} of the rows: {spelled}{more}",
             "typo_share" if typo else "variant_share", rows / total, self.variants, basis,
             effect=min(1.0, 0.1 + rows / total), affected=rows if basis.exact else round(rows / basis.rows * basis.of),
@@ -115,7 +118,7 @@ class CategoryVariants:
             evidence={"groups": [dict(zip(v.texts, v.counts, strict=True)) for v in found[:LISTED]]},
         )  # fmt: skip
 
-    def _unseen(self, column: str, reference: Sampled, current: Sampled) -> Iterator[Judgement]:
+    def _unseen(self, column: str, reference: Sampled, current: Sampled, respelt: set[str]) -> Iterator[Judgement]:
         categories, before, now, _ = category_counts(reference, current, column)
         n, m = float(before.sum()), float(now.sum())
         if len(categories) > MOST_CATEGORIES or not (n > 0 and m > 0):
@@ -129,7 +132,8 @@ class CategoryVariants:
             only = np.flatnonzero((missing_in == 0) & (held_by > 0))
             # when nothing differs, all c rows of a category lie on one side with this probability
             chance = (size / (n + m)) ** held_by[only]
-            beyond = only[chance * tests < self.significance]
+            unexplained = [k for k in only[chance * tests < self.significance] if str(categories[k]) not in respelt]
+            beyond = np.array(unexplained, dtype=np.int64)
             largest = float(held_by[beyond].max() / size) if beyond.size else 0.0
             basis = current.basis if name == "new" else reference.basis
             yield Measurement(f"{name}_category_share", (column,), largest, basis, self.unseen)

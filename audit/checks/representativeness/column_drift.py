@@ -40,6 +40,7 @@ from audit.stats.drift import (
     top_and_rest,
 )
 from audit.stats.intervals import benjamini_hochberg
+from audit.stats.robust import quantile_of_sorted
 
 Floats = NDArray[np.float64]
 REMEDY = (
@@ -212,6 +213,7 @@ def _numeric_drift(reference: Sampled, current: Sampled, column: str, bins: int)
     # two looks at one column (bins with the missing ones, and the order of values): Bonferroni for two
     p = min(1.0, 2 * min(psi.p_value, apart.ks_p if np.isfinite(apart.ks_p) else 1.0))
     tvd = total_variation(a, b)
+    medians = _median(before), _median(now)
     evidence = {
         **_shared_evidence(psi, a, b, missing),
         "ks": json_number(apart.ks),
@@ -219,12 +221,12 @@ def _numeric_drift(reference: Sampled, current: Sampled, column: str, bins: int)
         "wasserstein": json_number(apart.wasserstein),
         "wasserstein_normalised": json_number(apart.normalised_wasserstein),
         "smd": json_number(apart.smd),
-        "median": _median(now),
-        "reference_median": _median(before),
+        "median": medians[1],
+        "reference_median": medians[0],
     }
     words = _missing_words(missing)
     if len(before) and len(now):
-        words = f"median {np.median(now):.4g} instead of {np.median(before):.4g}{words and '; ' + words}"
+        words = f"median {medians[1]:.4g} instead of {medians[0]:.4g}{words and '; ' + words}"
     draw = partial(_histogram, column, before, now)
     return _Drift(
         column, psi, apart.ks, "ks", 0.0, p, min(1.0, max(np.nan_to_num(apart.ks), tvd)), evidence, words, draw
@@ -290,7 +292,8 @@ def _missing_words(missing: tuple[float, float]) -> str:
 
 
 def _median(values: Floats) -> float | None:
-    return float(np.median(values)) if len(values) else None
+    # numpy sorts several times as fast as it selects
+    return quantile_of_sorted(np.sort(values), 0.5) if len(values) else None
 
 
 def _histogram(column: str, before: Floats, now: Floats) -> Chart:

@@ -104,7 +104,8 @@ def test_missing_values_from_none_to_sixty_per_cent_are_found() -> None:
     random = np.random.default_rng(0)
     x, plan = random.normal(size=1_000), PLANS[random.choice(3, 1_000)]
     gone = random.random(1_000) < 0.6
-    found = findings({"x": x, "plan": plan}, {"x": np.where(gone, np.nan, x), "plan": np.where(gone, np.array(None), plan)})
+    current = {"x": np.where(gone, np.nan, x), "plan": np.where(gone, np.array(None), plan)}
+    found = findings({"x": x, "plan": plan}, current)
     assert [(f.columns[0], f.severity) for f in found] == [("x", Severity.FAIL), ("plan", Severity.FAIL)]
     assert all("missing values are" in f.message for f in found)
 
