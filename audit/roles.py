@@ -84,13 +84,12 @@ def assign_roles(columns: Sequence[Column], sample: Sampled, given: RoleSettings
         RolesError: a given role names a column that is not there (the message names the nearest) or unfit for it.
     """
     cast = _Casting(columns, sample, given)
-    for role in ("label", "prediction", "time", "ingested", "group", "split", "weight"):
+    for role in _GUESSES:
         value = getattr(given, role)
-        if value is not None:
-            _take_given(cast, role, (value,))
-    for role in ("key", "annotators", "probabilities"):
-        if getattr(given, role):
-            _take_given(cast, role, getattr(given, role))
+        if value:
+            _take_given(cast, role, (value,) if isinstance(value, str) else value)
+        elif role in given.model_fields_set:  # `label: null` and `key: []` mean that no column plays the role
+            cast.taken[role] = ()
     for role, guess in _GUESSES.items():
         if role not in cast.taken:
             guess(cast)

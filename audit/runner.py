@@ -20,7 +20,7 @@ from audit.engine.dialect import DUCKDB
 from audit.engine.draw import draw
 from audit.engine.duckdb import Connection, Limits
 from audit.engine.plan import Engine, facts_in, fill
-from audit.errors import AuditError, CheckError, ConfigError
+from audit.errors import AuditError, CheckError, ConfigError, RolesError
 from audit.facts import Asks, Fact, OnReference
 from audit.findings import Finding, Judgement, Measurement, NotEvaluated, Outcome, Severity, Status, View
 from audit.profile import make_profiles, profile_asks
@@ -249,6 +249,8 @@ def ask_all(cases: list[Case], data: Dataset) -> None:
             asks = case.check.ask(data)
             if not isinstance(asks, NotEvaluated | Mapping):
                 raise CheckError(f"ask returned {type(asks).__name__}, not a dict of facts or NotEvaluated")
+        except (ConfigError, RolesError) as error:  # an option names a column that is not there: the user's to mend
+            raise type(error)(f"check {case.code}: {error}") from error
         except Exception as error:
             case.outcome = _outcome(case, Status.ERROR, _error_text("ask", error))
             continue

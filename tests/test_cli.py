@@ -133,6 +133,7 @@ def test_checks_and_explain() -> None:
         (["run", "clean.parquet", "--fail-on", "often"], "'fail', 'warn' or 'never'"),
         (["run", "clean.parquet", "--tz", "Mars"], "IANA"),
         (["run", "clean.parquet", "--ref", "nowhere.csv"], "nowhere.csv"),
+        (["run", "clean.parquet", "--set", "REP006.ranges={z: [0, 1]}"], "REP006"),
         (["explain", "COM0O1"], "did you mean 'COM001'?"),
         (["run"], "Missing argument"),
         (["rnu", "clean.parquet"], "No such command"),

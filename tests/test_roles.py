@@ -59,6 +59,8 @@ def test_a_given_role_wins_and_none_switches_a_guess_off() -> None:
     roles = roles_of(columns(), label="amount", key=("none",), time="loaded_at")
     assert (roles.label, roles.label_kind, roles.key, roles.time) == ("amount", "number", (), "loaded_at")
     assert next(e for e in roles.evidence if e.role == "label").given
+    assert roles_of(columns(), label=None, key=[]).key == ()
+    assert roles_of(columns(), label=None).label is None
 
 
 def test_an_id_that_repeats_is_no_key_and_a_body_weight_is_no_sample_weight() -> None:

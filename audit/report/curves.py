@@ -7,7 +7,7 @@ from typing import Any
 
 from audit.findings import Chart
 from audit.report.axes import Scale, Tick, moment, numbers_or_times, ticks
-from audit.report.picture import Canvas, Picture, Point, Size, fit, label_room, polyline, short
+from audit.report.picture import Canvas, Picture, Point, Size, fit, label_room, polyline, row_titles, short
 from audit.report.wording import number, plural, visible
 
 _MOST_SERIES = 6  # as many colours and dashes as can be told apart
@@ -167,7 +167,7 @@ def draw_intervals(chart: Chart, size: Size) -> Picture:
     over += [] if limit is None else [float(limit)]
     low, high = _range(over)
     row = 20
-    room = label_room(labels[:shown], size)
+    room, titles = label_room(labels[:shown], size), row_titles(chart, size)
     canvas = Canvas(room, 6, size.width - 14, 6 + row * shown)
     x = Scale(low, high, canvas.left + 4, canvas.right - 4)
     bars, dots = [], []
@@ -193,9 +193,12 @@ def draw_intervals(chart: Chart, size: Size) -> Picture:
         int(canvas.bottom + 20),
         tuple(canvas.shapes),
         tuple(canvas.texts),
-        ("value of\tvalue\tlow\thigh", *("\t".join([n, number(v), number(a), number(b)]) for n, v, a, b in rows)),
+        (
+            f"{titles[0]}\t{titles[1]}\tlow\thigh",
+            *("\t".join([n, number(v), number(a), number(b)]) for n, v, a, b in rows),
+        ),
         f"y 0 {short(canvas.top)} {size.width} {short(canvas.bottom)} {shown}",
         () if limit is None else (("m", f"limit {number(limit)}"),),
-        visible(chart.x_title, 60),
-        visible(chart.y_title, 60),
+        titles[1],
+        titles[0] if chart.x_title and chart.y_title else "",
     )

@@ -8,7 +8,7 @@ from typing import Any
 
 from audit.findings import Chart
 from audit.report.axes import Scale, moment, numbers_or_times, ticks
-from audit.report.picture import Canvas, Picture, Point, Size, fit, label_room, polyline, short
+from audit.report.picture import Canvas, Picture, Size, fit, label_room, polyline, row_titles, short
 from audit.report.wording import number, percent, plural, visible
 
 THIS, REFERENCE, DENSITY = "this data", "reference", "density"
@@ -31,7 +31,12 @@ def draw_histogram(chart: Chart, size: Size) -> Picture:
     widths = [high - low for low, high in pairwise(at)]
     uneven = max(widths) > 1.001 * min(widths)
     bars, shadow = _heights(counts, widths, uneven), _heights(reference, widths, uneven)
-    top = max([*bars, *shadow, 0.0]) * 1.06 or 1.0
+    density = _density(chart.data.get("density") or (), at, area_of_bars=1.0 if uneven else widths[0], most=size.points)
+    highest = max([*bars, *shadow, 0.0])
+    peak = min(
+        max((py for _, py in density), default=0.0), 1.4 * highest
+    )  # a spike of the density must not flatten all
+    top = 1.06 * max(highest, peak) or 1.0
 
     left, right = 36 if not uneven else 10, size.width - 8
     if size.compact and not uneven:  # whole pixels a bin: sharper, and half the bytes
@@ -43,10 +48,7 @@ def draw_histogram(chart: Chart, size: Size) -> Picture:
     canvas.path("b", _silhouette(at, bars, x, y, closed=True))
     if reference:
         canvas.path("r", _silhouette(at, shadow, x, y, closed=False))
-    density = _density(
-        chart.data.get("density") or (), at, x, y, area_of_bars=1.0 if uneven else widths[0], most=size.points
-    )
-    canvas.path("k", density)
+    canvas.path("k", polyline([(x(px), y(min(py, top))) for px, py in density]))
     canvas.x_axis(x, ticks(at[0], at[-1], size.x_ticks, is_time=is_time))
 
     names = [moment(edge, at[-1] - at[0]) if is_time else number(edge) for edge in at]
@@ -87,20 +89,19 @@ def _silhouette(at: Sequence[float], heights: Sequence[float], x: Scale, y: Scal
     return f"M{short(start)} {floor}{''.join(steps)}V{floor}" + ("Z" if closed else "")
 
 
-def _density(points: Sequence[Any], at: Sequence[float], x: Scale, y: Scale, *, area_of_bars: float, most: int) -> str:
-    """Return the density as a path, its area scaled to that of the bars: so any unit of the density will do."""
+def _density(
+    points: Sequence[Any], at: Sequence[float], *, area_of_bars: float, most: int
+) -> list[tuple[float, float]]:
+    """Return points of the density inside the edges, its area scaled to that of the bars: so any unit of it will do."""
     if len(points) < 2:
-        return ""
+        return []
     xs = numbers_or_times([point[0] for point in points])[0]
     pairs = [(px, float(p[1])) for px, p in zip(xs, points, strict=True) if px is not None and p[1] is not None]
     area = sum((b[0] - a[0]) * (a[1] + b[1]) / 2 for a, b in pairwise(pairs))
     if not area > 0:
-        return ""
-    scale = area_of_bars / area
-    inside = [pair for pair in pairs if at[0] <= pair[0] <= at[-1]]
-    step = max(1, -(-len(inside) // most))
-    drawn: list[Point | None] = [(x(px), y(min(py * scale, y.high))) for px, py in inside[::step]]
-    return polyline(drawn)
+        return []
+    inside = [(px, py * area_of_bars / area) for px, py in pairs if at[0] <= px <= at[-1]]
+    return inside[:: max(1, -(-len(inside) // most))]
 
 
 def _histogram_summary(names: Sequence[str], counts: Sequence[float], reference: bool) -> str:
@@ -137,7 +138,8 @@ def draw_bars(chart: Chart, size: Size) -> Picture:
         raise ValueError("bars need as many values as labels")
     if not values:
         raise ValueError("there are no bars")
-    lines = _bar_lines(labels, values, reference)
+    titles = row_titles(chart, size)
+    lines = _bar_lines(titles, labels, values, reference)
     as_share = bool(reference) and max([*values, *reference]) > 1 and min([*values, *reference]) >= 0
     if as_share:
         values = [value / (sum(values) or 1) for value in values]
@@ -181,17 +183,19 @@ def draw_bars(chart: Chart, size: Size) -> Picture:
         lines,
         f"y 0 {short(canvas.top)} {size.width} {short(canvas.bottom)} {shown}",
         tuple(legend),
-        visible(chart.x_title, 60),
-        visible(chart.y_title, 60),
+        titles[1] if chart.x_title or chart.y_title else "",
+        titles[0] if chart.x_title and chart.y_title else "",
         compact=size.compact,
     )
 
 
-def _bar_lines(labels: Sequence[str], values: Sequence[float], reference: Sequence[float]) -> tuple[str, ...]:
+def _bar_lines(
+    titles: tuple[str, str], labels: Sequence[str], values: Sequence[float], reference: Sequence[float]
+) -> tuple[str, ...]:
     rows = [f"{label}\t{number(_whole(value))}" for label, value in zip(labels, values, strict=True)]
     if reference:
         rows = [f"{row}\t{number(_whole(value))}" for row, value in zip(rows, reference, strict=True)]
-    return ("value\trows" + ("\treference" if reference else ""), *rows)
+    return ("\t".join(titles) + ("\treference" if reference else ""), *rows)
 
 
 def _number_or_zero(value: Any) -> float:

@@ -9,6 +9,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
+from audit.findings import Chart
 from audit.report.axes import Scale, Tick
 from audit.report.wording import visible
 
@@ -49,8 +50,8 @@ class Size:
 
 
 CARD = Size(290, 112, 104, 4, 3, 8, 24, compact=True)
-EVIDENCE = Size(460, 190, 132, 6, 4, 15, 100)
-VIEW = Size(560, 230, 150, 7, 4, 25, 400)
+EVIDENCE = Size(460, 190, 132, 6, 5, 15, 100)
+VIEW = Size(560, 230, 150, 7, 5, 25, 400)
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +169,16 @@ def label_room(labels: Iterable[str], size: Size) -> float:
     """Return the width that row labels need, at most what the picture grants."""
     longest = max((len(label) for label in labels), default=0)
     return min(max(6.6 * longest + 14, 30), size.label)
+
+
+def row_titles(chart: Chart, size: Size) -> tuple[str, str]:
+    """Return the titles of labels and of values for a chart whose bars lie: `y_title` is the values', as if they stood.
+
+    A chart with only an `x_title` means its values.
+    """
+    if chart.y_title:
+        return visible(chart.x_title, 60) or "label", visible(chart.y_title, 60)
+    return "label", visible(chart.x_title, 60) or ("rows" if size.compact else "value")
 
 
 def fit(name: object, width: float, size: float = 6.2) -> str:

@@ -74,7 +74,7 @@ def bars(labels: Sequence[str], title: str, *, reference: bool = False) -> Chart
     data: dict[str, object] = {"labels": list(labels), "values": values}
     if reference:
         data["reference"] = [int(40_000 / (i + 1.6)) for i in range(len(labels))]
-    return Chart("bars", title, data, x_title="rows")
+    return Chart("bars", title, data, "origin", "rows")
 
 
 def heatmap(names: Sequence[str], low: float, high: float, title: str) -> Chart:

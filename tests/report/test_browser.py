@@ -204,7 +204,7 @@ def test_columns_are_ordered_and_filtered(page):
         ("svg[aria-label^='Association of features']", r"\w+\n\w+\n-?[\d.]+"),
         ("svg[aria-label^='Label against prediction']", r"[\w ]+\n[\w ]+\n[\d,]+"),
         ("svg[aria-label^='Rows a day']", r"day: 2013-\d\d-\d\d\nflights: [\d,]+\nexpected: 910"),
-        ("svg[aria-label^='Rows by class of origin']", r"value: JFK\nrows: 30,000"),
+        ("svg[aria-label^='Rows by class of origin']", r"origin: JFK\nrows: 30,000"),
     ],
 )
 def test_tooltips_say_the_numbers_under_the_pointer(page, picture, expected):
