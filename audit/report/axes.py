@@ -98,19 +98,19 @@ def _nice_step(raw: float) -> float:
 
 
 def _label(value: float, step: float, largest: float) -> str:
+    digits = max(math.ceil(math.log10(max(largest / step, 1))) + 1, 1)  # enough to tell neighbours apart
     if largest >= 1e15 or step < 1e-4:
-        digits = max(math.ceil(math.log10(max(largest / step, 1))) + 1, 1)
         return f"{value:.{digits}g}"
     if largest >= 10_000 and step >= 100:
-        return _compact(value, largest)
+        return _compact(value, largest, digits)
     decimals = max(0, -math.floor(math.log10(step) + 1e-9))
     return f"{value:.{decimals}f}"
 
 
-def _compact(value: float, largest: float) -> str:
+def _compact(value: float, largest: float, digits: int = 6) -> str:
     for size, sign in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
         if largest >= size * 10 or largest >= size > 1e3:
-            return f"{value / size:g}{sign}" if value else "0"
+            return f"{value / size:.{max(digits, 3)}g}{sign}" if value else "0"
     return f"{value:g}"
 
 
