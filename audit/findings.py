@@ -97,7 +97,9 @@ class Chart:
 
     - histogram: `edges` [k+1], `counts` [k], optional `reference` [k] (counts on these edges), `density`
       [[x, y], ...]
-    - bars: `labels` [k], `values` [k], optional `reference` [k], optional `limit`
+    - bars: `labels` [k], `values` [k], optional `reference` [k], optional `limit`, optional `total` (what all values
+      and all of the reference sum to, where the bars are the most frequent of many); with only `x_title` it names the
+      values, with both `x_title` the labels
     - heatmap: `rows` [r], `columns` [c], `values` [r][c], `low`, `high` (ends of the colour scale)
     - confusion: `labels` [k], `matrix` [k][k] (rows: given, columns: other), `row_title`, `column_title`
     - line: `x` [n] (numbers or ISO times), `series` [{`name`, `values` [n], optional `low`, `high`}], optional `limit`

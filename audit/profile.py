@@ -154,6 +154,7 @@ def _bar_chart(column: Column, counts: ValueCountTable, sample: Sampled, referen
         tally = np.bincount(codes[codes >= 0], minlength=len(values))
         data["reference"] = [float(tally[place[v]]) * counts.total / total if v in place else 0.0 for v in shown]
     if counts.distinct > len(shown):
+        data["total"] = counts.total
         data["rest"] = counts.total - sum(counts.counts[:TOP])
         data["rest_values"] = counts.distinct - len(shown)
     return Chart("bars", column.name, data, x_title="rows")

@@ -129,7 +129,8 @@ def _whole(value: float) -> float | int:
 def draw_bars(chart: Chart, size: Size) -> Picture:
     """Draw horizontal bars with their labels and values; the reference is a mark, the limit a dashed line.
 
-    Counts with a reference are drawn as shares, each of its own total, because the two rarely have the same size.
+    Counts with a reference are drawn as shares, each of its own total (or of `total`, where the bars are not all there
+    is), because the two rarely have the same size.
     """
     labels = [visible(label, 200) for label in chart.data["labels"]]
     values = [_number_or_zero(value) for value in chart.data["values"]]
@@ -142,8 +143,9 @@ def draw_bars(chart: Chart, size: Size) -> Picture:
     lines = _bar_lines(titles, labels, values, reference)
     as_share = bool(reference) and max([*values, *reference]) > 1 and min([*values, *reference]) >= 0
     if as_share:
-        values = [value / (sum(values) or 1) for value in values]
-        reference = [value / (sum(reference) or 1) for value in reference]
+        whole = chart.data.get("total")  # the bars may be the most frequent of many
+        values = [value / (whole or sum(values) or 1) for value in values]
+        reference = [value / (whole or sum(reference) or 1) for value in reference]
     shown = min(len(values), size.bars)
     limit = chart.data.get("limit")
     scale_over = [*values[:shown], *reference[:shown], 0.0, *([] if limit is None else [float(limit)])]

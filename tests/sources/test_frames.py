@@ -29,7 +29,7 @@ def test_pandas_columns_of_every_kind(connection: duckdb.DuckDBPyConnection) -> 
             "text": ["a", None, "c"],
             "category": pd.Categorical(["x", None, "y"]),
             "mixed": [1, "two", None],
-            "zoned": pd.to_datetime(["2024-01-01", None, "2024-01-03"]).tz_localize("Europe/Berlin"),
+            "zoned": pd.to_datetime(["2024-01-01", "NaT", "2024-01-03"]).tz_localize("Europe/Berlin"),
             "period": pd.period_range("2024-01", periods=3, freq="M"),
             "complex": [1j, 2j, 3j],
             "sparse": pd.arrays.SparseArray([0, 0, 1]),

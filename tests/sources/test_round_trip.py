@@ -119,7 +119,7 @@ SOURCES: dict[str, Callable[[Path, duckdb.DuckDBPyConnection], Any]] = {
     "pandas, arrow types": lambda *_: TABLE.to_pandas(types_mapper=pd.ArrowDtype),
     "pandas, nullable": lambda *_: TABLE.to_pandas().convert_dtypes(),
     "polars": lambda *_: pl.from_arrow(TABLE),
-    "polars lazy": lambda *_: pl.from_arrow(TABLE).lazy(),
+    "polars lazy": lambda *_: pl.DataFrame(TABLE).lazy(),
     "duckdb table": lambda folder, _: f"{as_duckdb(folder)}::orders",
     "duckdb url": lambda folder, _: f"duckdb://{as_duckdb(folder)}?table=orders",
     "duckdb view": lambda folder, _: f"{as_duckdb(folder)}::main.busy",

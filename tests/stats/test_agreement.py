@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
+from numpy.typing import NDArray
 from sklearn.metrics import cohen_kappa_score
 from statsmodels.stats.inter_rater import cohens_kappa
 from statsmodels.stats.inter_rater import fleiss_kappa as statsmodels_fleiss
 
 from audit.stats.agreement import (
+    Weights,
     cohen_kappa,
     fleiss_kappa,
     gwet_ac1,
@@ -22,11 +26,14 @@ from audit.stats.agreement import (
     match_labels,
 )
 
+Ints = NDArray[np.int64]
+Units = Sequence[Sequence[Any]]  # the labels of each unit; None where a rater gave none
+
 SQUARES = st.integers(2, 5).flatmap(lambda k: arrays(np.int64, (k, k), elements=st.integers(0, 40)))
 
 
 @given(SQUARES, st.sampled_from(["none", "linear", "quadratic"]))
-def test_kappa_agrees_with_scikit_learn(table, weights):
+def test_kappa_agrees_with_scikit_learn(table: Ints, weights: Weights) -> None:
     ours = cohen_kappa(table, weights=weights)
     if np.isnan(ours.kappa):
         return
@@ -38,7 +45,7 @@ def test_kappa_agrees_with_scikit_learn(table, weights):
 
 
 @pytest.mark.parametrize("weights", ["none", "linear", "quadratic"])
-def test_the_error_of_kappa_agrees_with_statsmodels(weights):
+def test_the_error_of_kappa_agrees_with_statsmodels(weights: Weights) -> None:
     random = np.random.default_rng(4)
     for k in (2, 3, 5):
         table = random.integers(1, 60, (k, k)) + np.eye(k, dtype=int) * 80
@@ -49,7 +56,7 @@ def test_the_error_of_kappa_agrees_with_statsmodels(weights):
         assert ours.interval() == pytest.approx((oracle.kappa_low, oracle.kappa_upp), rel=1e-6)
 
 
-def test_kappa_without_rows_or_with_one_class_is_undefined():
+def test_kappa_without_rows_or_with_one_class_is_undefined() -> None:
     assert np.isnan(cohen_kappa([[0, 0], [0, 0]]).kappa)
     assert np.isnan(cohen_kappa([[10, 0], [0, 0]]).kappa)
     with pytest.raises(ValueError, match="square"):
@@ -57,21 +64,21 @@ def test_kappa_without_rows_or_with_one_class_is_undefined():
 
 
 @given(SQUARES)
-def test_kappa_and_ac1_do_not_depend_on_who_is_first_nor_on_the_order_of_classes(table):
+def test_kappa_and_ac1_do_not_depend_on_who_is_first_nor_on_the_order_of_classes(table: Ints) -> None:
     order = np.roll(np.arange(len(table)), 1)
     for other in (table.T, table[np.ix_(order, order)]):
         assert cohen_kappa(other).kappa == pytest.approx(cohen_kappa(table).kappa, nan_ok=True, abs=1e-12)
         assert gwet_ac1(other) == pytest.approx(gwet_ac1(table), nan_ok=True, abs=1e-12)
 
 
-def test_the_kappa_paradox():
+def test_the_kappa_paradox() -> None:
     table = [[118, 5], [2, 0]]  # Gwet (2008), table 1: both raters nearly always say "+"
     assert cohen_kappa(table).observed == pytest.approx(0.944)
     assert cohen_kappa(table).kappa == pytest.approx(-0.0234, abs=1e-4)
     assert gwet_ac1(table) == pytest.approx(0.941, abs=5e-4)
 
 
-def test_fleiss_kappa_of_his_own_kind_of_table():
+def test_fleiss_kappa_of_his_own_kind_of_table() -> None:
     # the example of the article on Fleiss' kappa in Wikipedia: 10 subjects, 14 raters, 5 classes, kappa 0.210
     table = [
         [0, 0, 0, 0, 14], [0, 2, 6, 4, 2], [0, 0, 3, 5, 6], [0, 3, 9, 2, 0], [2, 2, 8, 1, 1],
@@ -82,7 +89,7 @@ def test_fleiss_kappa_of_his_own_kind_of_table():
 
 
 @given(st.integers(2, 6), st.integers(2, 4), st.integers(2, 30), st.integers(0, 2**32 - 1))
-def test_fleiss_kappa_agrees_with_statsmodels(raters, classes, units, seed):
+def test_fleiss_kappa_agrees_with_statsmodels(raters: int, classes: int, units: int, seed: int) -> None:
     random = np.random.default_rng(seed)
     table = random.multinomial(raters, random.dirichlet(np.ones(classes)), size=units)
     if (table.sum(axis=0) > 0).sum() < 2:
@@ -91,13 +98,13 @@ def test_fleiss_kappa_agrees_with_statsmodels(raters, classes, units, seed):
     assert fleiss_kappa(table) == pytest.approx(statsmodels_fleiss(table), rel=1e-9, abs=1e-12)
 
 
-def test_fleiss_kappa_refuses_units_with_fewer_raters():
+def test_fleiss_kappa_refuses_units_with_fewer_raters() -> None:
     with pytest.raises(ValueError, match="same number of raters"):
         fleiss_kappa([[2, 1], [1, 1]])
     assert np.isnan(fleiss_kappa(np.empty((0, 3))))
 
 
-def plain_alpha(units):
+def plain_alpha(units: Units) -> float:
     """Krippendorff (2011), section C, word by word: the coincidence matrix in loops."""
     units = [[v for v in unit if v is not None] for unit in units]
     units = [unit for unit in units if len(unit) >= 2]
@@ -113,11 +120,11 @@ def plain_alpha(units):
     return 1 - observed / expected if expected else float("nan")
 
 
-def as_counts(units, classes):
+def as_counts(units: Units, classes: Iterable[Any]) -> Ints:
     return np.array([[sum(v == c for v in unit) for c in classes] for unit in units])
 
 
-def test_alpha_of_krippendorffs_example():
+def test_alpha_of_krippendorffs_example() -> None:
     # Krippendorff (2011), section C: four observers, twelve units, missing data; nominal alpha = 0.743
     n = None
     observers = [
@@ -135,17 +142,17 @@ LABELS = st.lists(st.lists(st.sampled_from([None, "a", "b", "c"]), min_size=3, m
 
 
 @given(LABELS)
-def test_alpha_agrees_with_the_plain_loops(units):
+def test_alpha_agrees_with_the_plain_loops(units: list[list[str | None]]) -> None:
     assert krippendorff_alpha(as_counts(units, "abc")) == pytest.approx(plain_alpha(units), rel=1e-9, nan_ok=True)
 
 
 @given(LABELS)
-def test_weights_stand_for_repeated_units(units):
+def test_weights_stand_for_repeated_units(units: list[list[str | None]]) -> None:
     twice = krippendorff_alpha(as_counts(units + units, "abc"))
     assert krippendorff_alpha(as_counts(units, "abc"), np.full(len(units), 2)) == pytest.approx(twice, nan_ok=True)
 
 
-def test_the_interval_of_alpha_covers_it():
+def test_the_interval_of_alpha_covers_it() -> None:
     random = np.random.default_rng(2)
     truth = random.integers(0, 3, 400)
     units = [[t if random.random() < 0.8 else random.integers(0, 3) for _ in range(3)] for t in truth]
@@ -156,7 +163,7 @@ def test_the_interval_of_alpha_covers_it():
     assert (low, high) == krippendorff_interval(counts, seed=1)
 
 
-def test_labels_match_by_meaning_not_by_type():
+def test_labels_match_by_meaning_not_by_type() -> None:
     assert match_labels([1, 2], ["2", "1"]) == {1: 1, 2: 0}
     assert match_labels([1.0, 2.5], ["1", "2.5"]) == {1.0: 0, 2.5: 1}
     assert match_labels([True, False], ["True", "False"]) == {True: 0, False: 1}

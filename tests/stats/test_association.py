@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -12,7 +14,7 @@ from scipy import stats
 
 from audit.stats import association as a
 
-EXACT = {"rel": 1e-9, "abs": 1e-12}
+EXACT: dict[str, Any] = {"rel": 1e-9, "abs": 1e-12}
 
 
 def test_contingency_counts_pairs_and_leaves_missing_codes_out() -> None:

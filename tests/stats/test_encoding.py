@@ -10,7 +10,7 @@ from audit.stats.encoding import evenly_spaced, first_seen
 def codes(column: pa.Array | pa.ChunkedArray) -> list[int]:
     found = first_seen(column)
     assert found is not None
-    return found[0].tolist()
+    return [int(code) for code in found[0]]
 
 
 def test_recodings_have_equal_codes_whatever_the_type() -> None:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from cleanlab.count import compute_confident_joint, estimate_joint
 from cleanlab.filter import find_label_issues
 from cleanlab.rank import get_label_quality_scores
+from numpy.typing import NDArray
 from scipy.stats import binomtest
 
+from audit.sample import Floats
 from audit.stats.intervals import bootstrap_interval
 from audit.stats.label_noise import (
     confident_joint,
@@ -30,8 +33,10 @@ from audit.stats.prediction import folds
 
 CIFAR = Path(__file__).parents[2].parent / "shared" / "data" / "cifar10_label_errors"
 
+Ints = NDArray[np.int64]
 
-def cifar():
+
+def cifar() -> tuple[Ints, Floats]:
     if not CIFAR.is_dir():
         if os.environ.get("CI"):
             pytest.fail(f"CI needs the data of {CIFAR.name} beside the project")
@@ -39,7 +44,9 @@ def cifar():
     return np.load(CIFAR / "labels.npy").astype(np.int64), np.load(CIFAR / "pred_probs.npy")
 
 
-def problem(seed, n=600, classes=4, noise=0.1, sharpness=3.0):
+def problem(
+    seed: int, n: int = 600, classes: int = 4, noise: float = 0.1, sharpness: float = 3.0
+) -> tuple[Ints, Floats]:
     random = np.random.default_rng(seed)
     truth = random.choice(classes, n, p=random.dirichlet(np.full(classes, 3.0)))
     scores = random.normal(size=(n, classes)) + sharpness * np.eye(classes)[truth]
@@ -48,14 +55,14 @@ def problem(seed, n=600, classes=4, noise=0.1, sharpness=3.0):
     return labels, probabilities
 
 
-def test_cifar10_flags_are_those_of_cleanlab():
+def test_cifar10_flags_are_those_of_cleanlab() -> None:
     labels, probabilities = cifar()
     ours, theirs = label_errors(labels, probabilities), find_label_issues(labels, probabilities, n_jobs=1)
     assert theirs.sum() > 250
     assert (ours & theirs).sum() / (ours | theirs).sum() >= 0.99
 
 
-def test_candidates_are_not_verdicts_people_confirm_one_in_five_on_cifar10():
+def test_candidates_are_not_verdicts_people_confirm_one_in_five_on_cifar10() -> None:
     labels, probabilities = cifar()
     suspects = json.loads((CIFAR / "mturk.json").read_text(encoding="utf-8"))
     rows = np.array([suspect["id"] for suspect in suspects])
@@ -68,7 +75,7 @@ def test_candidates_are_not_verdicts_people_confirm_one_in_five_on_cifar10():
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_every_part_agrees_with_cleanlab(seed):
+def test_every_part_agrees_with_cleanlab(seed: int) -> None:
     labels, probabilities = problem(seed, classes=2 + seed % 5, noise=0.02 + 0.03 * seed)
     if len(np.unique(labels)) < probabilities.shape[1]:
         pytest.fail("the problem should hold every class")
@@ -87,7 +94,7 @@ def test_every_part_agrees_with_cleanlab(seed):
     )
 
 
-def test_a_class_without_rows_and_a_class_without_a_right_label():
+def test_a_class_without_rows_and_a_class_without_a_right_label() -> None:
     labels, probabilities = problem(1)
     wider = np.column_stack([probabilities * 0.99, np.full(len(labels), 0.01)])  # nobody has label 4
     np.testing.assert_array_equal(label_errors(labels, wider), label_errors(labels, probabilities))
@@ -97,7 +104,7 @@ def test_a_class_without_rows_and_a_class_without_a_right_label():
     np.testing.assert_array_equal(label_errors(swapped, probabilities), expected)
 
 
-def test_a_permutation_of_rows_or_classes_permutes_the_flags():
+def test_a_permutation_of_rows_or_classes_permutes_the_flags() -> None:
     labels, probabilities = problem(5)
     flags = label_errors(labels, probabilities)
     rows = np.random.default_rng(0).permutation(len(labels))
@@ -107,7 +114,7 @@ def test_a_permutation_of_rows_or_classes_permutes_the_flags():
     np.testing.assert_array_equal(label_errors(renamed, probabilities[:, order]), flags)
 
 
-def test_right_labels_with_sure_probabilities_have_no_noise():
+def test_right_labels_with_sure_probabilities_have_no_noise() -> None:
     truth = np.arange(300) % 3
     probabilities = np.full((300, 3), 0.01) + 0.97 * np.eye(3)[truth]
     assert not label_errors(truth, probabilities).any()
@@ -115,7 +122,7 @@ def test_right_labels_with_sure_probabilities_have_no_noise():
     assert noise_rate_interval(truth, probabilities, seed=0) == (0, 0)
 
 
-def test_the_noise_rate_is_found_and_its_interval_is_that_of_the_plain_bootstrap():
+def test_the_noise_rate_is_found_and_its_interval_is_that_of_the_plain_bootstrap() -> None:
     random = np.random.default_rng(0)
     truth = random.integers(0, 3, 2000)
     probabilities = np.full((2000, 3), 0.03) + 0.91 * np.eye(3)[truth]
@@ -125,14 +132,14 @@ def test_the_noise_rate_is_found_and_its_interval_is_that_of_the_plain_bootstrap
     low, high = noise_rate_interval(labels, probabilities, seed=0)
     assert low < flipped.mean() < high
 
-    def rate(rows):
+    def rate(rows: NDArray[Any]) -> float:
         return noise_rate(confident_joint(labels[rows], probabilities[rows]))
 
     plain = bootstrap_interval(np.arange(2000), rate, seed=1, repeats=300)
     assert (low, high) == pytest.approx(plain, abs=0.005)
 
 
-def two_normals(distance, noise, seed, n=5000):
+def two_normals(distance: float, noise: float, seed: int, n: int = 5000) -> tuple[Ints, Floats]:
     random = np.random.default_rng(seed)
     truth = random.integers(0, 2, n)
     x = random.normal(size=n) + distance * (truth - 0.5)
@@ -142,19 +149,19 @@ def two_normals(distance, noise, seed, n=5000):
 
 
 @pytest.mark.parametrize("distance", [1.2, 1.5, 2.0, 2.5])
-def test_overlap_fades_among_the_surest_predictions(distance):
+def test_overlap_fades_among_the_surest_predictions(distance: float) -> None:
     alarms = sum(noise_floor(*two_normals(distance, 0.0, seed)).p_value < 0.05 for seed in range(40))
     assert alarms <= 4
 
 
 @pytest.mark.parametrize("noise", [0.05, 0.1, 0.2])
-def test_wrong_labels_do_not_fade(noise):
+def test_wrong_labels_do_not_fade(noise: float) -> None:
     floors = [noise_floor(*two_normals(5.0, noise, seed)) for seed in range(20)]
     assert np.mean([floor.p_value < 0.05 for floor in floors]) >= 0.9
     assert np.mean([floor.floor for floor in floors]) == pytest.approx(noise, rel=0.25)
 
 
-def test_the_p_value_of_the_floor_is_that_of_two_binomial_tests():
+def test_the_p_value_of_the_floor_is_that_of_two_binomial_tests() -> None:
     labels, probabilities = two_normals(5.0, 0.1, 3, n=400)
     predicted, sure = probabilities.argmax(axis=1), probabilities.max(axis=1)
     counts = np.zeros(4, dtype=int)
@@ -171,7 +178,7 @@ def test_the_p_value_of_the_floor_is_that_of_two_binomial_tests():
 
 
 @pytest.mark.parametrize("shape", ["normal", "laplace", "t3", "t2", "lognormal"])
-def test_real_tails_are_thinner_than_the_expected_one(shape):
+def test_real_tails_are_thinner_than_the_expected_one(shape: str) -> None:
     random = np.random.default_rng(7)
     draw = {
         "normal": lambda: random.normal(size=20_000),
@@ -186,14 +193,14 @@ def test_real_tails_are_thinner_than_the_expected_one(shape):
     assert np.mean(sizes > 6) <= expected_tail(sizes, 6.0) * 1.05 + 1e-4
 
 
-def test_a_power_law_is_continued_exactly():
+def test_a_power_law_is_continued_exactly() -> None:
     sizes = (1 - np.linspace(0, 1, 100_001)[:-1]) ** -0.5  # P(X > x) = x^-2
     assert expected_tail(sizes, 10.0) == pytest.approx(0.01, rel=1e-2)
     assert expected_tail(sizes, 2.0) == pytest.approx(0.25, rel=1e-2)
     assert expected_tail(np.append(np.zeros(99), 9.0), 1.0) == 0.05  # mostly zeros: the tail is all that is known
 
 
-def test_gross_errors_are_found_whatever_the_unit():
+def test_gross_errors_are_found_whatever_the_unit() -> None:
     random = np.random.default_rng(3)
     predicted = random.normal(size=1000)
     target = predicted + random.normal(size=1000) * 0.1
@@ -205,7 +212,7 @@ def test_gross_errors_are_found_whatever_the_unit():
     assert gross_errors(predicted, predicted, 6.0).candidates.size == 0
 
 
-def test_gross_errors_hardly_move_the_predictions():
+def test_gross_errors_hardly_move_the_predictions() -> None:
     random = np.random.default_rng(4)
     x = random.normal(size=(800, 3))
     clean = 3 * x[:, 0] + np.sin(2 * x[:, 1])

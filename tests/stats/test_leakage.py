@@ -93,7 +93,7 @@ def test_bins_are_quantiles_or_single_values() -> None:
     sizes = np.bincount(bins.codes)
     assert len(sizes) == k.MOST_BINS
     assert sizes.min() > 500
-    assert k.bin_numbers(np.arange(10_000) % 7.0).count == 8
+    assert k.bin_numbers((np.arange(10_000) % 7).astype(np.float64)).count == 8
     assert k.bin_numbers(np.array([np.inf, 1.0, 2.0, -np.inf] * 30)).codes[[0, 3]].tolist() == [2, 2]
 
 

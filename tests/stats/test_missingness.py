@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 from statsmodels.stats.proportion import proportions_ztest
 
@@ -20,14 +21,16 @@ from audit.stats.missingness import (
     quantile_codes,
 )
 
+Bools = NDArray[np.bool_]
 
-def patterns_of(mask):
+
+def patterns_of(mask: Bools) -> tuple[Bools, NDArray[np.int64]]:
     patterns, counts = np.unique(mask, axis=0, return_counts=True)
     return patterns, counts
 
 
 @given(hnp.arrays(bool, st.tuples(st.integers(2, 60), st.integers(1, 5))))
-def test_phi_is_the_correlation_of_the_null_indicators(mask):
+def test_phi_is_the_correlation_of_the_null_indicators(mask: Bools) -> None:
     oracle = pd.DataFrame(np.where(mask, np.nan, 1.0)).isnull()
     varies = (oracle.nunique() > 1).to_numpy()
     phi = co_missing_phi(*patterns_of(mask))
@@ -35,12 +38,12 @@ def test_phi_is_the_correlation_of_the_null_indicators(mask):
     assert np.isnan(phi[~varies]).all()
 
 
-def test_phi_without_rows_is_unknown():
+def test_phi_without_rows_is_unknown() -> None:
     assert np.isnan(co_missing_phi(np.zeros((0, 2), bool), np.zeros(0, int))).all()
 
 
 @given(hnp.arrays(bool, st.tuples(st.integers(1, 30), st.integers(1, 5))), st.integers(0, 3))
-def test_flux_is_the_formula_written_as_loops(mask, complete_columns):
+def test_flux_is_the_formula_written_as_loops(mask: Bools, complete_columns: int) -> None:
     r = np.column_stack([~mask, np.ones((len(mask), complete_columns), bool)]).astype(float)
     d = r.shape[1]
     influx, outflux = flux(*patterns_of(mask), columns=d)
@@ -53,7 +56,7 @@ def test_flux_is_the_formula_written_as_loops(mask, complete_columns):
             assert outflux[j] == pytest.approx(out / (1 - r).sum())
 
 
-def test_rank_auc_agrees_with_scikit_learn_and_skips_unknown_predictors():
+def test_rank_auc_agrees_with_scikit_learn_and_skips_unknown_predictors() -> None:
     random = np.random.default_rng(0)
     values = random.normal(size=(500, 2)).round(1)  # ties
     values[random.random(values.shape) < 0.2] = np.nan
@@ -69,13 +72,13 @@ def test_rank_auc_agrees_with_scikit_learn_and_skips_unknown_predictors():
             assert (found.missing[p, t], found.present[p, t]) == (y.sum(), (~y).sum())
 
 
-def test_swapping_missing_and_present_mirrors_the_auc():
+def test_swapping_missing_and_present_mirrors_the_auc() -> None:
     random = np.random.default_rng(1)
     values, missing = random.normal(size=(200, 1)), random.random((200, 1)) < 0.4
     assert absence_by_numbers(missing, values).auc == pytest.approx(1 - absence_by_numbers(~missing, values).auc)
 
 
-def test_a_category_that_decides_absence_is_found():
+def test_a_category_that_decides_absence_is_found() -> None:
     random = np.random.default_rng(0)
     codes = random.integers(0, 4, 4_000)
     missing = (random.random(4_000) < np.array([0.02, 0.02, 0.02, 0.6])[codes])[:, None]
@@ -85,7 +88,7 @@ def test_a_category_that_decides_absence_is_found():
     assert found.p_values()[0, 0] < 1e-12
 
 
-def test_a_thousand_meaningless_categories_predict_nothing():
+def test_a_thousand_meaningless_categories_predict_nothing() -> None:
     random = np.random.default_rng(0)
     codes = random.integers(0, 1_000, 4_000)
     missing = random.random((4_000, 5)) < 0.2
@@ -93,18 +96,18 @@ def test_a_thousand_meaningless_categories_predict_nothing():
     assert (np.abs(found.auc - 0.5) < 0.05).all()
 
 
-def test_categories_without_rows_have_no_auc():
+def test_categories_without_rows_have_no_auc() -> None:
     found = absence_by_categories(np.ones((5, 1), bool), np.full(5, -1), np.array([0, 1, 0, 1, 0]))
     assert np.isnan(found.auc).all()
 
 
-def test_false_alarms_of_the_rank_test_are_as_rare_as_it_says():
+def test_false_alarms_of_the_rank_test_are_as_rare_as_it_says() -> None:
     random = np.random.default_rng(5)
     p = absence_by_numbers(random.random((300, 40)) < 0.2, random.normal(size=(300, 50))).p_values()
     assert (p < 0.05).mean() == pytest.approx(0.05, abs=0.015)
 
 
-def test_false_alarms_of_the_category_test_are_as_rare_as_it_says():
+def test_false_alarms_of_the_category_test_are_as_rare_as_it_says() -> None:
     random = np.random.default_rng(6)
     p = [
         absence_by_categories(
@@ -115,7 +118,7 @@ def test_false_alarms_of_the_category_test_are_as_rare_as_it_says():
     assert (np.concatenate(p) < 0.05).mean() == pytest.approx(0.05, abs=0.02)
 
 
-def test_quantile_codes_keep_equal_values_together():
+def test_quantile_codes_keep_equal_values_together() -> None:
     codes = quantile_codes(np.array([0.0, 0.0, 0.0, 0.0, 1.0, 2.0, np.nan, np.inf]), bins=4)
     assert len(set(codes[:4])) == 1
     assert codes[6:].tolist() == [-1, -1]
@@ -123,7 +126,7 @@ def test_quantile_codes_keep_equal_values_together():
 
 
 @given(st.lists(st.tuples(st.integers(30, 500), st.floats(0, 1)), min_size=2, max_size=2))
-def test_two_segments_agree_with_statsmodels(segments):
+def test_two_segments_agree_with_statsmodels(segments: list[tuple[int, float]]) -> None:
     sizes = np.array([n for n, _ in segments])
     successes = np.array([int(n * share) for n, share in segments])
     gap = largest_gap(successes, sizes)
@@ -134,14 +137,14 @@ def test_two_segments_agree_with_statsmodels(segments):
         assert gap.p_value == pytest.approx(p, rel=1e-9, abs=1e-300)
 
 
-def test_small_segments_do_not_count():
+def test_small_segments_do_not_count() -> None:
     assert largest_gap(np.array([29, 0, 0]), np.array([29, 100, 29])) is None
     gap = largest_gap(np.array([29, 0, 10]), np.array([29, 100, 100]))
     assert gap is not None
     assert (gap.high, gap.low, gap.segments) == (2, 1, 2)
 
 
-def test_choosing_the_worst_of_many_segments_is_paid_for():
+def test_choosing_the_worst_of_many_segments_is_paid_for() -> None:
     random = np.random.default_rng(3)
     alarms = 0
     for _ in range(300):

@@ -103,8 +103,8 @@ class BalanceByGroupAndTime:
         if "time" in facts:
             periods = _periods(facts["time"], facts["months"])
             table = class_table(periods.starts, periods.groups, periods.counts).sorted()
-            if table.counts.size:
-                yield _view(label, table, periods.every)
+            if (table.counts.sum(axis=1) >= self.least).any():
+                yield _view(label, table, periods.every, self.least)
             yield from self._judge((label, facts["time_column"]), periods.every, table, basis)
 
     def _judge(self, columns: tuple[str, str], unit: str, table: ClassTable, basis: Basis) -> Iterator[Judgement]:
@@ -180,12 +180,15 @@ def _worst_chart(odd: Sequence[_Part], limit: float, unit: str) -> Chart:
     return Chart("bars", "Distance of the class mix from the rest, beyond chance", data, unit, "distance")
 
 
-def _view(label: str, by_period: ClassTable, unit: str) -> View:
-    starts, classes, table = by_period.parts, by_period.classes, by_period.counts
+def _view(label: str, by_period: ClassTable, unit: str, least: int) -> View:
+    judged = by_period.counts.sum(axis=1) >= least  # a few rows of 1970 would squeeze the others together
+    starts = [start for start, kept in zip(by_period.parts, judged, strict=True) if kept]
+    classes, table = by_period.classes, by_period.counts[judged]
     sums = table.sum(axis=1)
     top = np.argsort(-table.sum(axis=0), kind="stable")[:6]
     series = [
         {"name": name_of(classes[k]), "values": [float(s) for s in table[:, k] / np.maximum(sums, 1)]} for k in top
     ]
     data = {"x": [str(s).replace(" ", "T") for s in starts], "series": series}
-    return View(Chart("line", f"Share of each class of {label} by {unit}", data, unit, "share"))
+    caption = "" if judged.all() else f"{unit.capitalize()}s with fewer than {least} labelled rows are left out."
+    return View(Chart("line", f"Share of each class of {label} by {unit}", data, unit, "share"), caption)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import duckdb
 import numpy as np
 import pyarrow as pa
@@ -11,17 +13,17 @@ from audit.checks.completeness.constant_columns import ConstantColumns, most_fre
 from audit.checks.completeness.duplicate_rows import DuplicatedRows, expected_pairs
 from audit.checks.completeness.key_uniqueness import KeyUniqueness
 from audit.facts import DuplicateCounts, KeyCounts
-from audit.findings import Severity
+from audit.findings import Finding, Severity
 from audit.sample import Sampled
 from audit.testing import audit_rows
 
 
-def sampled(**columns):
+def sampled(**columns: Any) -> Sampled:
     table = pa.table(columns)
     return Sampled(table, np.arange(table.num_rows), table.num_rows, 0)
 
 
-def test_expected_pairs_is_near_what_chance_makes():
+def test_expected_pairs_is_near_what_chance_makes() -> None:
     random = np.random.default_rng(0)
     seen = []
     for _ in range(30):
@@ -33,23 +35,25 @@ def test_expected_pairs_is_near_what_chance_makes():
     )
 
 
-def test_one_copied_continuous_row_is_not_chance():
+def test_one_copied_continuous_row_is_not_chance() -> None:
     x = np.random.default_rng(0).normal(size=1_000)
     x[-1] = x[0]
     facts = {"all": DuplicateCounts(1_000, 1, 1, 2, (999,)), "sample": sampled(x=x), "names": ("x",)}
     (finding,) = DuplicatedRows().judge({**facts, "key": (), "rest": ()})
+    assert isinstance(finding, Finding)
     assert (finding.severity, finding.row_ids) == (Severity.WARN, (999,))
 
 
-def test_the_share_of_copies_decides_between_warn_and_fail():
+def test_the_share_of_copies_decides_between_warn_and_fail() -> None:
     sample = sampled(x=np.random.default_rng(0).normal(size=1_000))
     for extra, severity in ((50, Severity.WARN), (51, Severity.FAIL)):
         facts = {"all": DuplicateCounts(1_000, extra, extra, 2), "sample": sample, "names": ("x",)}
         (finding,) = DuplicatedRows().judge(facts)
+        assert isinstance(finding, Finding)
         assert finding.severity is severity
 
 
-def test_duplicate_row_numbers_point_at_copies():
+def test_duplicate_row_numbers_point_at_copies() -> None:
     random = np.random.default_rng(0)
     x, y = random.normal(size=500), random.choice(["a", "b"], 500)
     order = np.concatenate([np.arange(500), [3, 3, 7]])
@@ -58,7 +62,7 @@ def test_duplicate_row_numbers_point_at_copies():
     assert {float(x[order][i]) for i in finding.row_ids} == {float(x[3]), float(x[7])}
 
 
-def test_repeated_keys_can_be_selected_and_are_shown_only_in_the_evidence():
+def test_repeated_keys_can_be_selected_and_are_shown_only_in_the_evidence() -> None:
     data = pa.table({"id": ["k1", "k2", "it's", "it's", "k5"], "x": [1, 2, 3, 4, 5]})
     (finding,) = audit_rows(KeyUniqueness(), data, roles={"key": ["id"]}).findings
     assert "it's" not in finding.message
@@ -66,15 +70,15 @@ def test_repeated_keys_can_be_selected_and_are_shown_only_in_the_evidence():
     assert len(duckdb.from_arrow(data).filter(finding.where)) == finding.affected == 2
 
 
-def test_a_key_is_never_judged_from_a_sample():
+def test_a_key_is_never_judged_from_a_sample() -> None:
     facts = {"key": KeyCounts(10**7, 0, 10**7 - 1, 1, 1, (((5,), 2),)), "columns": ("id",), "floating": frozenset()}
-    finding = next(f for f in KeyUniqueness().judge(facts) if hasattr(f, "severity"))
+    finding = next(f for f in KeyUniqueness().judge(facts) if isinstance(f, Finding))
     assert finding.severity is Severity.FAIL
     assert finding.basis.exact
     assert finding.where == '"id" IN (5)'
 
 
-def test_duplicates_and_nulls_of_a_key_are_two_findings():
+def test_duplicates_and_nulls_of_a_key_are_two_findings() -> None:
     data = pa.table({"a": [1, 1, None, 2], "b": ["x", "x", "y", None]})
     found = audit_rows(KeyUniqueness(), data, roles={"key": ["a", "b"]}).findings
     assert {f.statistic: f.affected for f in found} == {"duplicate_key_share": 2, "null_key_share": 2}
@@ -83,14 +87,14 @@ def test_duplicates_and_nulls_of_a_key_are_two_findings():
 
 
 @pytest.mark.parametrize("values", [[1.0] * 95 + [2.0] * 5, ["a"] * 95 + ["b"] * 5, [True] * 95 + [False] * 5])
-def test_the_most_frequent_value_is_counted_without_sorting(values):
+def test_the_most_frequent_value_is_counted_without_sorting(values: list[Any]) -> None:
     shuffled = np.random.default_rng(0).permutation(np.array(values, dtype=object)).tolist()
     sample = sampled(c=[*shuffled, None])
     value, count, known = most_frequent(sample, "c", isinstance(values[0], str))
     assert (value, count, known) == (values[0], 95, 100)
 
 
-def test_one_other_value_anywhere_in_a_large_table_is_not_constant():
+def test_one_other_value_anywhere_in_a_large_table_is_not_constant() -> None:
     x = np.zeros(300_000, dtype=np.int64)
     x[123_456] = 1
     outcome = audit_rows(ConstantColumns(), pa.table({"x": x}))

@@ -3,33 +3,38 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import duckdb
 import numpy as np
 import pyarrow as pa
 import pytest
+from numpy.typing import NDArray
 
 from audit.checks.completeness.missingness_pattern import MissingnessPattern
-from audit.findings import Severity
+from audit.findings import Outcome, Severity
+from audit.sample import Floats
 from audit.testing import audit_rows
 
+Texts = NDArray[np.str_]
 
-def table(**columns):
+
+def table(**columns: Any) -> pa.Table:
     return pa.table({name: pa.array(values, from_pandas=True) for name, values in columns.items()})
 
 
-def severities(outcome, statistic):
+def severities(outcome: Outcome, statistic: str) -> dict[tuple[str, ...], Severity]:
     return {f.columns: f.severity for f in outcome.findings if f.statistic == statistic}
 
 
-def people(seed, n=2_000):
+def people(seed: int, n: int = 2_000) -> tuple[np.random.Generator, Floats, Texts, Texts]:
     random = np.random.default_rng(seed)
     age, site = random.normal(40, 12, n), random.choice(["x", "y", "z"], n)
     y = np.where(random.random(n) < 0.3, "yes", "no")
     return random, age, site, y
 
 
-def test_absence_at_random_does_not_alarm():
+def test_absence_at_random_does_not_alarm() -> None:
     for seed in range(25):
         random, age, site, y = people(seed, n=400)
         columns = {f"c{i}": np.where(random.random(400) < 0.2, np.nan, random.normal(size=400)) for i in range(8)}
@@ -38,7 +43,7 @@ def test_absence_at_random_does_not_alarm():
         assert max((f.severity for f in outcome.findings), default=Severity.INFO) is Severity.INFO
 
 
-def test_absence_that_the_label_decides_warns():
+def test_absence_that_the_label_decides_warns() -> None:
     random, age, site, y = people(0)
     income = np.where(random.random(2_000) < np.where(y == "yes", 0.5, 0.1), np.nan, random.normal(size=2_000))
     outcome = audit_rows(MissingnessPattern(), table(age=age, site=site, y=y, income=income), roles={"label": "y"})
@@ -49,7 +54,7 @@ def test_absence_that_the_label_decides_warns():
 
 
 @pytest.mark.parametrize("shape", ["high", "both ends", "one site"])
-def test_absence_that_another_column_decides_is_seen(shape):
+def test_absence_that_another_column_decides_is_seen(shape: str) -> None:
     random, age, site, y = people(1)
     hidden = {"high": age > 52, "both ends": np.abs(age - 40) > 15, "one site": site == "z"}[shape]
     income = np.where(hidden & (random.random(2_000) < 0.9), np.nan, random.normal(size=2_000))
@@ -59,7 +64,7 @@ def test_absence_that_another_column_decides_is_seen(shape):
     assert finding.evidence["predictors"][0]["column"] == ("site" if shape == "one site" else "age")
 
 
-def test_a_tiny_difference_in_many_rows_is_no_finding():
+def test_a_tiny_difference_in_many_rows_is_no_finding() -> None:
     random = np.random.default_rng(0)
     age = random.normal(size=150_000)
     income = np.where(random.random(150_000) < np.where(age > 0, 0.21, 0.20), np.nan, age + random.normal(size=150_000))
@@ -67,7 +72,7 @@ def test_a_tiny_difference_in_many_rows_is_no_finding():
     assert outcome.findings == ()
 
 
-def test_columns_missing_together_are_one_finding_and_explained_once():
+def test_columns_missing_together_are_one_finding_and_explained_once() -> None:
     random, age, _, _ = people(2)
     gone = (age > 50) & (random.random(2_000) < 0.9)
     parts = {c: np.where(gone, np.nan, random.normal(size=2_000)) for c in ("a", "b", "c")}
@@ -80,7 +85,7 @@ def test_columns_missing_together_are_one_finding_and_explained_once():
     assert "missing with it: 'b', 'c'" in next(f.message for f in outcome.findings if f.statistic == "absence_auc")
 
 
-def test_either_or_columns_are_told():
+def test_either_or_columns_are_told() -> None:
     random = np.random.default_rng(0)
     email = random.random(500) < 0.5
     data = table(email=np.where(email, 1.0, np.nan), phone=np.where(email, np.nan, 1.0), x=random.normal(size=500))
@@ -91,7 +96,7 @@ def test_either_or_columns_are_told():
     assert len(duckdb.from_arrow(data).filter(finding.where)) == finding.affected == 500
 
 
-def test_few_complete_rows_are_told_with_their_patterns():
+def test_few_complete_rows_are_told_with_their_patterns() -> None:
     random = np.random.default_rng(0)
     columns = {f"c{i}": np.where(random.random(500) < 0.3, np.nan, random.normal(size=500)) for i in range(5)}
     outcome = audit_rows(MissingnessPattern(), table(**columns))
@@ -101,7 +106,7 @@ def test_few_complete_rows_are_told_with_their_patterns():
     assert sum(row["rows"] for row in finding.evidence["patterns"]) <= 500
 
 
-def test_the_picture_and_the_evidence_are_json_and_nothing_claims_to_know_why():
+def test_the_picture_and_the_evidence_are_json_and_nothing_claims_to_know_why() -> None:
     random, age, site, _ = people(3)
     income = np.where(age > 52, np.nan, random.normal(size=2_000))
     outcome = audit_rows(
@@ -121,7 +126,7 @@ def test_the_picture_and_the_evidence_are_json_and_nothing_claims_to_know_why():
     assert little.p_value < 0.01
 
 
-def test_thousands_of_patterns_end_in_good_time():
+def test_thousands_of_patterns_end_in_good_time() -> None:
     random = np.random.default_rng(0)
     columns = {f"c{i}": np.where(random.random(20_000) < 0.3, np.nan, random.normal(size=20_000)) for i in range(70)}
     outcome = audit_rows(MissingnessPattern(), table(**columns))

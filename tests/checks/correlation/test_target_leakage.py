@@ -61,7 +61,7 @@ def test_absence_is_named_where_it_leaks_and_not_where_it_does_not(judge: Any, n
     rng = np.random.default_rng(3)
     columns = noise(2000, 2)
     y = rng.integers(0, 2, 2000)
-    columns["reason"] = np.where(y == 1, "known", None)
+    columns["reason"] = np.where(y == 1, np.array("known", dtype=object), np.array(None, dtype=object))
     columns["gaps"] = np.where(rng.random(2000) < 0.3, np.nan, columns["n0"])
     said = classes(judge, columns | {"y": y})
     assert [(f.columns, f.statistic) for f in said.findings] == [(("reason",), "auc_of_absence")]

@@ -4,23 +4,40 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pytest
 from cleanlab.filter import find_label_issues
+from numpy.typing import NDArray
 from sklearn.datasets import load_digits
 
 from audit.checks.label_accuracy.label_errors import LabelErrors
-from audit.findings import Finding, Measurement, NotEvaluated, Severity, View
-from audit.sample import Sampled
+from audit.findings import Finding, Judgement, Measurement, NotEvaluated, Severity, View
+from audit.sample import Floats, Sampled
 from audit.testing import audit_rows
 
 CIFAR = Path(__file__).parents[3].parent / "shared" / "data" / "cifar10_label_errors"
 
+Ints = NDArray[np.int64]
+Bools = NDArray[np.bool_]
 
-def judged(columns, *, label="y", features=None, group=None, probabilities=(), classes=(), of=None, seed=0, **options):
+
+def judged(
+    columns: Mapping[str, Any],
+    *,
+    label: str = "y",
+    features: Sequence[str] | None = None,
+    group: str | None = None,
+    probabilities: tuple[str, ...] = (),
+    classes: tuple[str, ...] = (),
+    of: int | None = None,
+    seed: int = 0,
+    **options: Any,
+) -> list[Judgement]:
     table = pa.table(columns)
     sampled = Sampled(table, np.arange(table.num_rows), of or table.num_rows, seed)
     own = [c for c in table.column_names if c not in (label, group, *probabilities)]
@@ -35,23 +52,23 @@ def judged(columns, *, label="y", features=None, group=None, probabilities=(), c
     return list(LabelErrors(**options).judge(facts))
 
 
-def findings(judgements):
+def findings(judgements: Iterable[Judgement]) -> list[Finding]:
     return [j for j in judgements if isinstance(j, Finding)]
 
 
-def measured(judgements):
+def measured(judgements: Iterable[Judgement]) -> dict[str, Any]:
     return {j.statistic: j.value for j in judgements if isinstance(j, Measurement)}
 
 
-def reasons(judgements):
+def reasons(judgements: Iterable[Judgement]) -> list[str]:
     return [j.reason for j in judgements if isinstance(j, NotEvaluated)]
 
 
-def digits(labels):
+def digits(labels: Ints) -> dict[str, Any]:
     return {**{f"pixel_{i}": column for i, column in enumerate(load_digits().data.T)}, "y": labels}
 
 
-def flip(labels, share, classes, seed):
+def flip(labels: Ints, share: float, classes: int, seed: int) -> tuple[Ints, Bools]:
     random = np.random.default_rng(seed)
     flipped = np.zeros(len(labels), dtype=bool)
     flipped[random.choice(len(labels), round(share * len(labels)), replace=False)] = True
@@ -59,7 +76,9 @@ def flip(labels, share, classes, seed):
     return np.where(flipped, moved, labels), flipped
 
 
-def clusters(n, *, noise=0.0, distance=4.0, classes=3, seed=0):
+def clusters(
+    n: int, *, noise: float = 0.0, distance: float = 4.0, classes: int = 3, seed: int = 0
+) -> tuple[dict[str, pa.Array], Bools]:
     """Mixed columns with missing values, a name and a time that tell nothing, and labels k0, k1, ..."""
     random = np.random.default_rng(seed)
     truth = random.integers(0, classes, n)
@@ -74,7 +93,7 @@ def clusters(n, *, noise=0.0, distance=4.0, classes=3, seed=0):
     return columns, flipped
 
 
-def test_flipped_digits_are_found_without_probabilities():
+def test_flipped_digits_are_found_without_probabilities() -> None:
     truth = load_digits().target
     precision, recall = [], []
     for seed in range(5):
@@ -84,19 +103,20 @@ def test_flipped_digits_are_found_without_probabilities():
         candidates = np.array(finding.row_ids)
         precision.append(flipped[candidates].mean())
         recall.append(flipped[candidates].sum() / flipped.sum())
+        assert finding.interval is not None
         assert finding.interval.low < flipped.mean() < finding.interval.high
     assert np.mean(precision) >= 0.85
     assert np.mean(recall) >= 0.85
 
 
-def test_digits_as_they_are_pass():
+def test_digits_as_they_are_pass() -> None:
     judgements = judged(digits(load_digits().target))
     assert not findings(judgements)
     assert measured(judgements)["label_noise_rate"] < 0.01
     assert [j.chart.kind for j in judgements if isinstance(j, View)] == ["confusion"]
 
 
-def test_mixed_columns_with_missing_values():
+def test_mixed_columns_with_missing_values() -> None:
     columns, flipped = clusters(3000, noise=0.05)
     (finding,) = findings(judged(columns))
     assert finding.severity is Severity.WARN
@@ -109,7 +129,7 @@ def test_mixed_columns_with_missing_values():
     assert not findings(judged(clusters(3000)[0]))
 
 
-def test_a_fifth_of_wrong_labels_fails():
+def test_a_fifth_of_wrong_labels_fails() -> None:
     columns, _ = clusters(3000, noise=0.2)
     (finding,) = findings(judged(columns))
     assert finding.severity is Severity.FAIL
@@ -118,7 +138,7 @@ def test_a_fifth_of_wrong_labels_fails():
 
 @pytest.mark.parametrize("distance", [0.5, 1.0, 1.5, 2.0])
 @pytest.mark.parametrize("seed", [0, 1])
-def test_classes_that_overlap_do_not_alarm(distance, seed):
+def test_classes_that_overlap_do_not_alarm(distance: float, seed: int) -> None:
     random = np.random.default_rng(seed)
     truth = random.integers(0, 2, 3000)
     x = random.normal(size=(3000, 3)) + distance / 3**0.5 * truth[:, None]
@@ -126,13 +146,13 @@ def test_classes_that_overlap_do_not_alarm(distance, seed):
     assert all(finding.severity is Severity.INFO for finding in findings(judgements))
 
 
-def test_a_label_that_nothing_predicts_is_not_judged():
+def test_a_label_that_nothing_predicts_is_not_judged() -> None:
     random = np.random.default_rng(0)
     judgements = judged({"x": random.normal(size=500), "y": random.integers(0, 2, 500)})
     assert all(finding.severity is Severity.INFO for finding in findings(judgements))
 
 
-def test_coarse_features_cannot_tell_an_exception_from_an_error():
+def test_coarse_features_cannot_tell_an_exception_from_an_error() -> None:
     random = np.random.default_rng(0)
     plan = random.integers(0, 3, 4000)
     churned = random.random(4000) < np.array([0.05, 0.1, 0.9])[plan]
@@ -140,7 +160,7 @@ def test_coarse_features_cannot_tell_an_exception_from_an_error():
     assert finding.severity is Severity.INFO
 
 
-def test_copies_do_not_hide_a_wrong_label():
+def test_copies_do_not_hide_a_wrong_label() -> None:
     # 30% of the rows are there twice with the same (wrong) label: folds that split them would find it confirmed
     columns, flipped = clusters(1500, noise=0.1, distance=5.0)
     table = pa.table(columns)
@@ -155,7 +175,7 @@ def test_copies_do_not_hide_a_wrong_label():
     assert found[copied & wrong].mean() >= 0.8
 
 
-def test_groups_stay_together():
+def test_groups_stay_together() -> None:
     # each customer has a fingerprint (level) and one label at random: only a leak could predict it
     random = np.random.default_rng(0)
     level, label = random.normal(size=60), random.integers(0, 2, 60)
@@ -172,13 +192,13 @@ def test_groups_stay_together():
     assert all(finding.severity is Severity.INFO for finding in findings(judgements))
 
 
-def test_the_same_seed_gives_the_same_candidates():
+def test_the_same_seed_gives_the_same_candidates() -> None:
     columns, _ = clusters(300, noise=0.1)
     first, second = findings(judged(columns)), findings(judged(columns))
     assert first == second
 
 
-def test_rare_classes_are_left_out_and_said_so():
+def test_rare_classes_are_left_out_and_said_so() -> None:
     columns, _ = clusters(1000, noise=0.1)
     labels = columns["y"].to_pylist()
     labels[:3] = ["rare"] * 3
@@ -187,7 +207,7 @@ def test_rare_classes_are_left_out_and_said_so():
     assert not {0, 1, 2} & set(findings(judgements)[0].row_ids)
 
 
-def test_the_sample_is_bounded_and_named():
+def test_the_sample_is_bounded_and_named() -> None:
     columns, _ = clusters(3000, noise=0.2)
     (finding,) = findings(judged(columns, rows=1000, of=30_000))
     assert finding.basis.rows == 1000
@@ -195,7 +215,7 @@ def test_the_sample_is_bounded_and_named():
     assert finding.affected == pytest.approx(finding.evidence["candidates"] * 30)
 
 
-def test_identifiers_and_single_classes_are_not_judged():
+def test_identifiers_and_single_classes_are_not_judged() -> None:
     assert "classes of y have at least 5 rows" in reasons(judged({"x": np.arange(100.0), "y": np.arange(100)}))[0]
     assert reasons(judged({"x": np.arange(100.0), "y": ["a"] * 100}))
     assert "max_classes" in reasons(judged({"x": np.arange(2000.0), "y": np.arange(2000) % 200}))[0]
@@ -205,7 +225,7 @@ def test_identifiers_and_single_classes_are_not_judged():
 # --- given probabilities ----------------------------------------------------------------------------------------------
 
 
-def test_cifar10_gives_the_rows_of_cleanlab():
+def test_cifar10_gives_the_rows_of_cleanlab() -> None:
     if not CIFAR.is_dir():
         if os.environ.get("CI"):
             pytest.fail(f"CI needs the data of {CIFAR.name} beside the project")
@@ -222,7 +242,7 @@ def test_cifar10_gives_the_rows_of_cleanlab():
     assert str(finding.basis) == "all 10,000 rows"
 
 
-def given(n=400, noise=0.1, seed=0):
+def given(n: int = 400, noise: float = 0.1, seed: int = 0) -> tuple[Ints, Bools, Floats]:
     random = np.random.default_rng(seed)
     truth = random.integers(0, 3, n)
     sure = random.uniform(0.90, 0.98, n)
@@ -230,11 +250,11 @@ def given(n=400, noise=0.1, seed=0):
     return *flip(truth, noise, 3, seed + 1), probabilities
 
 
-def as_columns(probabilities):
+def as_columns(probabilities: Floats) -> dict[str, Floats]:
     return {f"p{k}": probabilities[:, k] for k in range(probabilities.shape[1])}
 
 
-def test_classes_are_matched_by_name_whatever_the_order_of_columns():
+def test_classes_are_matched_by_name_whatever_the_order_of_columns() -> None:
     labels, _, probabilities = given()
     names = np.array(["cat", "ant", "bee"])[labels]
     plain = judged(
@@ -246,7 +266,7 @@ def test_classes_are_matched_by_name_whatever_the_order_of_columns():
     assert set(findings(plain)[0].row_ids) == set(findings(turned)[0].row_ids)
 
 
-def test_numbers_match_their_text_and_ten_comes_after_nine():
+def test_numbers_match_their_text_and_ten_comes_after_nine() -> None:
     random = np.random.default_rng(0)
     truth = random.integers(0, 11, 1100)
     probabilities = 0.005 + 0.945 * np.eye(11)[truth]
@@ -258,7 +278,7 @@ def test_numbers_match_their_text_and_ten_comes_after_nine():
     assert findings(by_name)[0].row_ids == findings(by_order)[0].row_ids
 
 
-def test_a_wrong_class_order_is_refused_not_reported_as_errors():
+def test_a_wrong_class_order_is_refused_not_reported_as_errors() -> None:
     labels, _, probabilities = given()
     columns = {"y": labels, **as_columns(np.roll(probabilities, 1, axis=1))}
     judgements = judged(columns, probabilities=("p0", "p1", "p2"), classes=("0", "1", "2"))
@@ -266,7 +286,7 @@ def test_a_wrong_class_order_is_refused_not_reported_as_errors():
     assert "given for the right class" in reasons(judgements)[0]
 
 
-def test_a_list_column_equals_plain_columns():
+def test_a_list_column_equals_plain_columns() -> None:
     labels, _, probabilities = given()
     classes = ("0", "1", "2")
     plain = judged({"y": labels, **as_columns(probabilities)}, probabilities=("p0", "p1", "p2"), classes=classes)
@@ -279,7 +299,7 @@ def test_a_list_column_equals_plain_columns():
     assert findings(listed)[0].basis.rows == 398
 
 
-def test_one_column_speaks_of_one_class_of_two():
+def test_one_column_speaks_of_one_class_of_two() -> None:
     labels, flipped, _ = given()
     random = np.random.default_rng(5)
     truth = random.integers(0, 2, 400)
@@ -293,7 +313,7 @@ def test_one_column_speaks_of_one_class_of_two():
     assert set(findings(boolean)[0].row_ids) == wrong
 
 
-def test_scores_and_unknown_classes_are_refused():
+def test_scores_and_unknown_classes_are_refused() -> None:
     labels, _, probabilities = given()
     logits = judged({"y": labels, **as_columns(np.log(probabilities))}, probabilities=("p0", "p1", "p2"))
     assert "softmax" in reasons(logits)[0]
@@ -306,7 +326,7 @@ def test_scores_and_unknown_classes_are_refused():
 
 
 @pytest.mark.slow
-def test_speed_of_twenty_thousand_rows_by_fifteen_columns():
+def test_speed_of_twenty_thousand_rows_by_fifteen_columns() -> None:
     random = np.random.default_rng(0)
     x = random.normal(size=(20_000, 15))
     labels = (x[:, :3] @ random.normal(size=(3, 4))).argmax(axis=1)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 import numpy as np
 import pyarrow as pa
 import pytest
 
 from audit.checks.label_accuracy.numeric_label_noise import NumericLabelNoise
-from audit.findings import Severity, Status
+from audit.findings import Outcome, Severity, Status
+from audit.sample import Floats
 from audit.testing import audit_rows
 
+Noise = Callable[[np.random.Generator, int], Floats]
 
-def table(noise, n=1500, seed=0):
+
+def table(noise: Noise, n: int = 1500, seed: int = 0) -> tuple[dict[str, pa.Array], Floats]:
     random = np.random.default_rng(seed)
     x = random.normal(size=(n, 4))
     city = random.integers(0, 3, n)
@@ -20,7 +26,7 @@ def table(noise, n=1500, seed=0):
     return {**columns, "city": pa.array([f"c{c}" for c in city])}, target
 
 
-def judged(columns, target, **options):
+def judged(columns: Mapping[str, Any], target: Floats, **options: Any) -> Outcome:
     roles = {"label": "y", "label_kind": "number"}
     return audit_rows(NumericLabelNoise(**options), pa.table({**columns, "y": target}), roles=roles)
 
@@ -35,14 +41,14 @@ def judged(columns, target, **options):
     ],
     ids=["normal", "t3", "lognormal", "scale mixture"],
 )
-def test_honest_noise_passes_however_long_its_tail(noise):
+def test_honest_noise_passes_however_long_its_tail(noise: Noise) -> None:
     outcome = judged(*table(noise))
     assert outcome.status is Status.PASS
     assert not outcome.findings
 
 
 @pytest.mark.parametrize("kind", ["added", "another unit", "sign"])
-def test_two_per_cent_of_gross_errors_are_found(kind):
+def test_two_per_cent_of_gross_errors_are_found(kind: str) -> None:
     columns, target = table(lambda random, n: 0.3 * random.normal(size=n))
     target = target + (20 if kind != "added" else 0)
     random = np.random.default_rng(9)
@@ -58,7 +64,7 @@ def test_two_per_cent_of_gross_errors_are_found(kind):
     assert finding.evidence["worst"][0]["row"] == finding.row_ids[0]
 
 
-def test_more_of_them_fail_until_they_are_a_tail_of_their_own():
+def test_more_of_them_fail_until_they_are_a_tail_of_their_own() -> None:
     columns, target = table(lambda random, n: 0.3 * random.normal(size=n))
     draw = np.random.default_rng(9).random(len(target))
     for share, severity in ((0.04, Severity.FAIL), (0.12, Severity.INFO)):
@@ -67,7 +73,7 @@ def test_more_of_them_fail_until_they_are_a_tail_of_their_own():
         assert np.isin(np.flatnonzero(draw < share), finding.row_ids).mean() >= 0.9
 
 
-def test_missing_and_infinite_labels_are_left_out():
+def test_missing_and_infinite_labels_are_left_out() -> None:
     columns, target = table(lambda random, n: random.normal(size=n), n=400)
     target[:50] = np.nan
     target[50:60] = np.inf
@@ -76,7 +82,7 @@ def test_missing_and_infinite_labels_are_left_out():
     assert outcome.measurements[0].basis.rows == 340
 
 
-def test_an_unpredictable_label_does_not_alarm():
+def test_an_unpredictable_label_does_not_alarm() -> None:
     random = np.random.default_rng(0)
     outcome = judged({"x": random.normal(size=1000)}, random.exponential(size=1000))
     assert not outcome.findings
