@@ -420,6 +420,7 @@ class KeyCounts:
     """`distinct` non-null keys among `rows` rows; `null` rows miss a part; `duplicated` keys occur more than once.
 
     `extra` = rows with a full key minus distinct keys. `examples`: up to five (key, count), most frequent first.
+    `row_ids`: where more keys repeat than the examples show, the numbers of up to 1,000 rows that have such a key.
     """
 
     rows: int
@@ -428,6 +429,7 @@ class KeyCounts:
     duplicated: int
     extra: int
     examples: tuple[tuple[tuple[Value, ...], int], ...] = ()
+    row_ids: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

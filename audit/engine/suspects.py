@@ -41,7 +41,7 @@ def answer_suspects(fact: Fact, scan: Scan, row_id: str, ask: Ask) -> Any:
     """
     match fact:
         case KeyCount():
-            return _key_count(fact, scan, ask)
+            return _key_count(fact, scan, row_id, ask)
         case DuplicateRows():
             return _duplicates(fact, scan, row_id, ask)
         case Conflicts():
@@ -77,7 +77,23 @@ def key_examples_sql(columns: Sequence[str], scan: Scan) -> str:
     )
 
 
-def _key_count(fact: KeyCount, scan: Scan, ask: Ask) -> KeyCounts:
+def repeated_key_rows_sql(columns: Sequence[str], scan: Scan, row_id: str) -> str:
+    """List the row numbers of keys that repeat: those that repeat most first, the rows of a key together."""
+    complete = " AND ".join(f"NOT {missing_if(scan.columns[c], scan.dialect)}" for c in columns)
+    names = ", ".join(scan.name(c) for c in columns)
+    suspects = f"SELECT {_hash(columns, scan)} AS h FROM {scan.source} GROUP BY 1 HAVING count(*) > 1"
+    rows = (
+        f"SELECT {names}, {row_id} AS row_ FROM {scan.source} "
+        f"WHERE CASE WHEN {complete} THEN 1 ELSE 0 END = 1 AND {_hash(columns, scan)} IN ({suspects})"
+    )
+    counted = (
+        f"SELECT row_, count(*) OVER (PARTITION BY {names}) AS n, min(row_) OVER (PARTITION BY {names}) AS first_ "
+        f"FROM ({rows}) AS r"
+    )
+    return f"SELECT row_ FROM ({counted}) AS g WHERE n > 1 ORDER BY n DESC, first_, row_ LIMIT {MOST_ROW_IDS}"
+
+
+def _key_count(fact: KeyCount, scan: Scan, row_id: str, ask: Ask) -> KeyCounts:
     rows, null, distinct, duplicated = (int(v or 0) for v in ask(key_totals_sql(fact.columns, scan))[0])
     examples: tuple[tuple[tuple[Any, ...], int], ...] = ()
     if duplicated:
@@ -85,7 +101,10 @@ def _key_count(fact: KeyCount, scan: Scan, ask: Ask) -> KeyCounts:
         examples = tuple(
             (tuple(read_key(scan, c, row[i]) for i, c in enumerate(fact.columns)), int(row[-1])) for row in found
         )
-    return KeyCounts(rows, null, distinct, duplicated, rows - null - distinct, examples)
+    row_ids: tuple[int, ...] = ()
+    if duplicated > len(examples):
+        row_ids = tuple(int(row[0]) for row in ask(repeated_key_rows_sql(fact.columns, scan, row_id)))
+    return KeyCounts(rows, null, distinct, duplicated, rows - null - distinct, examples, row_ids)
 
 
 # --- rows that repeat -------------------------------------------------------------------------------------------------

@@ -243,6 +243,11 @@ def test_keys(opened: Opened) -> None:
     assert pair.duplicated == int((sizes > 1).sum())
     assert pair.extra == len(whole) - len(sizes)
     assert pair.examples[0][1] == int(sizes.iloc[0])
+    keys = whole.loc[list(pair.row_ids)]  # a range index: the row numbers
+    counts = sizes.loc[list(keys.itertuples(index=False, name=None))].to_numpy()
+    assert len(set(pair.row_ids)) == 1_000
+    assert counts.min() > 1
+    assert (np.diff(counts) <= 0).all()  # those that repeat most come first
 
 
 def test_duplicate_rows_are_exact(opened: Opened) -> None:

@@ -190,6 +190,7 @@ def _texts(dialect: Dialect) -> Iterator[str]:
     keys, conflict, overlap = ("s", "x"), Conflicts(("x", "s"), "b"), SplitOverlap(("x",), "s")
     yield suspects.key_totals_sql(keys, scan)
     yield suspects.key_examples_sql(keys, scan)
+    yield suspects.repeated_key_rows_sql(keys, scan, "n")
     yield suspects.repeated_hashes_sql(keys, scan)
     yield suspects.repeated_rows_sql(keys, scan, "n")
     yield suspects.extra_rows_sql(keys, scan, "n")

@@ -80,7 +80,8 @@ class KeyUniqueness:
                 basis=basis,
                 effect=share,
                 affected=answer.extra + answer.duplicated,
-                where=_where(columns, [key for key, _ in answer.examples]),
+                where=None if answer.row_ids else _where(columns, [key for key, _ in answer.examples]),
+                row_ids=answer.row_ids,
                 remedy=REMEDY_DUPLICATES,
                 evidence={
                     "distinct": answer.distinct,
@@ -109,7 +110,7 @@ class KeyUniqueness:
 
 
 def _where(columns: tuple[str, ...], keys: list[tuple[Value, ...]]) -> str | None:
-    """Return the predicate of the most frequent repeated keys (the ones listed): a predicate cannot count."""
+    """Return the predicate of the repeated keys, where the examples are all of them: a predicate cannot count."""
     if not keys:
         return None
     if len(columns) == 1:

@@ -45,8 +45,9 @@ class RedundantColumns:
     row, up to rounding (the same length in metres and feet); and columns whose values correspond one to one (a code and
     its name). Missing values must fall on the same rows (for recodings, a missing value may correspond to a value).
     Verified on every row of the sample, which is every row of the data where the basis says so. A correspondence that
-    chance could bring about (few rows, few values) does not count, nor do constant columns, and columns whose values
-    are all different are compared only for being equal or y = a x + b. One finding for each set of copies.
+    chance could bring about (few rows, few values) does not count, nor do constant columns. Where values occur fewer
+    than twice on average, any two columns correspond one to one or nearly so, which says nothing: such columns are
+    compared only for being equal or y = a x + b. One finding for each set of copies.
     Why it matters: a copy adds no information, costs memory and time, and makes coefficients and importances arbitrary.
     What to do: keep one column. A code beside its name is harmless for people and needs no change before training, when
     one of the two is left out.
@@ -100,7 +101,7 @@ class RedundantColumns:
         patterns: dict[str, Any] = {}
         for name in numbers + texts:
             found = encoded.get(name) or first_seen(sampled.table.column(name), SINGLE_VALUES)
-            if found is not None and len(found[1]) < sampled.rows:
+            if found is not None and 2 * len(found[1]) <= sampled.rows:
                 patterns[name] = _renumbered(found[0], len(found[1])).tobytes()
         return _group_by([name for name in numbers + texts if name in patterns], patterns)
 

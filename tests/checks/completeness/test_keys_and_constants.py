@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import duckdb
@@ -68,6 +69,19 @@ def test_repeated_keys_can_be_selected_and_are_shown_only_in_the_evidence() -> N
     assert "it's" not in finding.message
     assert finding.evidence["examples"] == [{"key": ["it's"], "rows": 2}]
     assert len(duckdb.from_arrow(data).filter(finding.where)) == finding.affected == 2
+
+
+def test_all_rows_of_many_repeated_keys_are_named() -> None:
+    rng = np.random.default_rng(4)
+    keys = rng.permutation(np.repeat(np.arange(300), [*[4] * 10, *[2] * 40, *[1] * 250])).tolist() + [None] * 3
+    data = pa.table({"id": keys, "x": list(range(len(keys)))})
+    found = audit_rows(KeyUniqueness(), data, roles={"key": ["id"]}).findings
+    repeated = next(f for f in found if f.statistic == "duplicate_key_share")
+    sizes = Counter(k for k in keys if k is not None)
+    assert repeated.where is None
+    assert set(repeated.row_ids) == {i for i, k in enumerate(keys) if k is not None and sizes[k] > 1}
+    assert len(repeated.row_ids) == repeated.affected == 120
+    assert [sizes[keys[i]] for i in repeated.row_ids] == [4] * 40 + [2] * 80
 
 
 def test_a_key_is_never_judged_from_a_sample() -> None:
