@@ -62,7 +62,7 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
             _say("interrupted")
             raise typer.Exit(130) from None
         except AuditError as error:
-            _say(f"error: {error}")
+            _say("error: " + " ".join(str(error).splitlines()))  # a name may hold a line break
             raise typer.Exit(3 if isinstance(error, CheckError) else 2) from None
         except Exception as error:
             if os.environ.get("AUDIT_DEBUG"):

@@ -19,14 +19,15 @@ from audit.dataset import Dataset, Kind
 from audit.engine.dialect import DUCKDB
 from audit.engine.draw import draw
 from audit.engine.duckdb import Connection, Limits
-from audit.engine.plan import Engine, facts_in, fill
+from audit.engine.plan import Engine, Failure, facts_in, fill
 from audit.errors import AuditError, CheckError, ConfigError, RolesError
-from audit.facts import Asks, Fact, OnReference
+from audit.facts import Asks, Fact, Missing, OnReference
 from audit.findings import Finding, Judgement, Measurement, NotEvaluated, Outcome, Severity, Status, View
 from audit.profile import make_profiles, profile_asks
 from audit.result import DatasetSummary, Result, RoleAssignment, Run, plain
 from audit.roles import assign_roles
 from audit.source import open_relation
+from audit.sources.messages import reading
 from audit.sources.relation import Relation
 
 Progress = Callable[[str, int, int], None]
@@ -108,12 +109,13 @@ def run(
         profile = profile_asks(subject.dataset)
         facts = [*asked, *facts_in(profile)]
         answers = answer_all(facts, subject, against, lambda what: progress(what, 0, len(cases)))
+        require_readable(subject, answers)
         clock.lap("facts")
         for done, case in enumerate(cases):
             progress(f"judging {case.code}", done, len(cases))
             judge_case(case, answers)
         clock.lap("checks")
-        profiles = make_profiles(subject.dataset, fill(profile, answers))
+        profiles = make_profiles(subject.dataset, fill(profile, _answered(profile, answers)))
         clock.lap("profiles")
         result = Result(
             run=Run("", "", 0.0),
@@ -192,16 +194,17 @@ def open_subject(
 ) -> Subject:
     """Open a dataset, draw its sample and give out the roles."""
     relation = open_relation(connection.raw, data, name=name)
-    sample = draw(
-        connection,
-        relation.columns,
-        relation.sql,
-        relation.row_id,
-        DUCKDB,
-        rows=relation.rows,
-        wanted=config.sample,
-        seed=config.seed,
-    )
+    with reading(relation.uri):  # the first look at values: a damaged page is met here, not when the file is opened
+        sample = draw(
+            connection,
+            relation.columns,
+            relation.sql,
+            relation.row_id,
+            DUCKDB,
+            rows=relation.rows,
+            wanted=config.sample,
+            seed=config.seed,
+        )
     roles = assign_roles(relation.columns, sample, config.roles)
     dataset = Dataset(
         uri=relation.uri,
@@ -275,6 +278,23 @@ def answer_all(
         inner = against.engine.answer([fact.fact for fact in others], progress)
         answers.update({fact: inner[fact.fact] for fact in others})
     return answers
+
+
+def require_readable(subject: Subject, answers: Mapping[Fact, Any]) -> None:
+    """Raise where not even the missing values of a column could be counted: its data are damaged.
+
+    Raises:
+        SourceError: naming the data and what the engine said.
+    """
+    for fact, answer in answers.items():
+        if isinstance(fact, Missing) and isinstance(answer, Failure) and fact.column in subject.dataset.names:
+            with reading(subject.dataset.uri):
+                raise answer.error
+
+
+def _answered(asks: Asks, answers: Mapping[Fact, Any]) -> Mapping[Fact, Any]:
+    """Return the answers to some facts, None for those that failed: the report shows no number there."""
+    return {fact: None if isinstance(answers[fact], Failure) else answers[fact] for fact in facts_in(asks)}
 
 
 def judge_case(case: Case, answers: Mapping[Fact, Any]) -> None:

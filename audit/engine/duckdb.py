@@ -9,6 +9,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from audit.errors import ConfigError, MemoryLimitError
+
 if TYPE_CHECKING:
     import duckdb
     import pyarrow as pa
@@ -44,12 +46,25 @@ class Connection:
     _spill: str = ""
 
     def __enter__(self) -> Connection:
-        """Open the connection."""
+        """Open the connection.
+
+        Raises:
+            ConfigError: the spill folder cannot be made, or the limit on memory is unusable.
+        """
         import duckdb
 
-        self._spill = tempfile.mkdtemp(prefix="audit-", dir=self.limits.spill)
-        self._connection = duckdb.connect(":memory:", config=self._settings())
-        self._connection.execute("SET TimeZone = 'UTC'")
+        try:
+            self._spill = tempfile.mkdtemp(prefix="audit-", dir=self.limits.spill)
+        except OSError as error:
+            place = self.limits.spill or tempfile.gettempdir()
+            raise ConfigError(f"cannot spill to {place}: {error.strerror}; name another folder with --spill") from error
+        try:
+            self._connection = duckdb.connect(":memory:", config=self._settings())
+            self._connection.execute("SET TimeZone = 'UTC'")
+        except duckdb.Error as error:
+            shutil.rmtree(self._spill, ignore_errors=True)
+            problem = " ".join(str(error).split())
+            raise ConfigError(f"the SQL engine does not start with --memory {self.limits.memory}: {problem}") from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -80,11 +95,13 @@ class Connection:
         try:
             return run()
         except duckdb.OutOfMemoryException:
-            if self.limits.thread_count == 1:
-                raise
-        self._connection.execute("SET threads = 1")
+            self._connection.execute("SET threads = 1")
         try:
             return run()
+        except duckdb.OutOfMemoryException as error:
+            raise MemoryLimitError(
+                f"--memory {self.limits.memory} is too little for these data, even with spilling to disk; allow more"
+            ) from error
         finally:
             self._connection.execute(f"SET threads = {self.limits.thread_count}")
 

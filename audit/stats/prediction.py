@@ -370,7 +370,7 @@ def _together(
 
     A model that spreads one fit over several threads adds floats in the order they end: one core each keeps every bit.
     """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
+    from threadpoolctl import threadpool_limits
 
     def alone(task: tuple[int, int]) -> Floats:
         with threadpool_limits(1, user_api="openmp"):  # OpenMP keeps its limit by thread

@@ -28,8 +28,9 @@ class KeyUniqueness:
         part of it. A key is never judged from a sample or a sketch.
     Why it matters: a repeated key multiplies rows in every join, counts the same thing twice in training, and lets one
         thing stand on both sides of a split.
-    What to do: drop the copies, repair the join that made them, or complete the key. Where the guessed key is not meant
-        to be one, say `--key` (or `roles: {key: []}` in audit.yaml).
+    What to do: drop the copies, repair the join that made them, or complete the key. `--rows-out` lists the rows of
+        repeated keys, those that repeat most first. Where the guessed key is not meant to be one, name another with
+        `--key`, or switch the guess off with `--key none`.
 
     Options:
         fail: share (0 to 1) of rows above which repeated or missing keys fail.

@@ -32,7 +32,7 @@ class LateArrivals:
     Options:
         max_lag: the longest lag that 95% of rows may have, such as 24h; above it is a fail.
         times: without a limit, a warning where the 95% quantile is above this many medians.
-        least: and above this.
+        least: and above this (both are our choice).
         negative: share of negative lags that is a warning; fewer are mentioned.
     """
 

@@ -40,7 +40,7 @@ class PopulationMargins:
             all other values.
         low: smallest ratio of share to target that is still fine.
         high: largest ratio that is still fine.
-        fail: total variation distance of a column that is a fail.
+        fail: total variation distance of a column that is a fail (our choice).
         significance: false alarm rate of a column.
     """
 
@@ -75,7 +75,7 @@ class PopulationMargins:
             )
         for column in self.margins:
             if column not in data.names:
-                raise ConfigError(f"REP003: margins name the column '{column}'{did_you_mean(column, data.names)}")
+                raise ConfigError(f"margins name the column '{column}'{did_you_mean(column, data.names)}")
         columns = tuple(self.margins)
         return {
             "rows": data.rows,
