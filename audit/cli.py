@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,11 +41,16 @@ LIMITS = "Limits"
 
 def main() -> None:
     """Run the command line and exit with the code that the conventions give."""
+    signal.signal(signal.SIGTERM, _interrupt)  # so that what was spilled is removed then, too
     try:
         app()
     except BrokenPipeError:  # the reader (`| head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def reported(command: Callable[..., None]) -> Callable[..., None]:

@@ -18,7 +18,7 @@ from audit.config import Config, load_config, make_check, make_config, merge, se
 from audit.dataset import Dataset, Kind
 from audit.engine.dialect import DUCKDB
 from audit.engine.draw import draw
-from audit.engine.duckdb import Connection, Limits
+from audit.engine.duckdb import Connection, Limits, interruptible
 from audit.engine.plan import Engine, Failure, facts_in, fill
 from audit.errors import AuditError, CheckError, ConfigError, RolesError
 from audit.facts import Asks, Fact, Missing, OnReference
@@ -26,6 +26,7 @@ from audit.findings import Finding, Judgement, Measurement, NotEvaluated, Outcom
 from audit.profile import make_profiles, profile_asks
 from audit.result import DatasetSummary, Result, RoleAssignment, Run, plain
 from audit.roles import assign_roles
+from audit.rows_out import make_folder, write_rows
 from audit.source import open_relation
 from audit.sources.messages import reading
 from audit.sources.relation import Relation
@@ -93,6 +94,9 @@ def run(
     started = time.perf_counter()
     beside = settings_beside(data) if config is None else None
     settled = _settle(beside if beside is not None else config, settings)
+    cases = list(_cases(settled))
+    if rows_out is not None:
+        make_folder(rows_out)
     with Connection(Limits(settled.memory, settled.threads, settled.spill)) as connection:
         timings: dict[str, float] = {}
         clock = _Clock(timings)
@@ -103,7 +107,6 @@ def run(
         clock.lap("open reference")
         subject = open_subject(connection, data, settled, now, name=settled.name, reference=against)
         clock.lap("open and sample")
-        cases = list(_cases(settled))
         ask_all(cases, subject.dataset)
         asked = [fact for case in cases if case.asks for fact in facts_in(case.asks)]
         profile = profile_asks(subject.dataset)
@@ -128,8 +131,6 @@ def run(
             reference=_summary(against) if against is not None else None,
         )
         if rows_out is not None:
-            from audit.rows_out import write_rows
-
             progress("writing rows", 0, 0)
             write_rows(result, subject.engine, rows_out, rows_limit)
             clock.lap("rows out")
@@ -193,7 +194,8 @@ def open_subject(
     reference: Subject | None = None,
 ) -> Subject:
     """Open a dataset, draw its sample and give out the roles."""
-    relation = open_relation(connection.raw, data, name=name)
+    with interruptible():
+        relation = open_relation(connection.raw, data, name=name)
     with reading(relation.uri):  # the first look at values: a damaged page is met here, not when the file is opened
         sample = draw(
             connection,

@@ -108,8 +108,9 @@ COLUMNS: dict[str, Callable[[], Any]] = {
 }  # fmt: skip
 
 NAMES = [
-    'a"b', "a'b", "a\nb", "a;--", "🙂", "\u202eevil", "x" * 10_000, " ", "a.b", "[x]", "rowid", "NaN", "row_", "c0", "h",
-    "s", "n", "v", "y", "t", "k", "g", "m", "file_row_number", "select", "%s{}", "<script>alert(1)</script>", "é", "\\",
+    'a"b', "a'b", "a\nb", "a;--", "🙂", "\u202eevil", "x" * 10_000, " ", "a.b", "[x]", "rowid", "NaN", "row_", "c0",
+    "h", "s", "n", "v", "y", "t", "k", "g", "m", "file_row_number", "select", "%s{}", "<script>alert(1)</script>", "é",
+    "\\",
 ]  # fmt: skip
 
 LABELS: dict[str, Callable[[], list[Any]]] = {
@@ -180,7 +181,7 @@ def test_a_label_of_no_plain_values_is_refused() -> None:
     for values in ([bytes([i % 3]) for i in range(ROWS)], [[i % 3] for i in range(ROWS)], [{"a": 1}] * ROWS):
         for role in ("label", "group", "split", "prediction"):
             with pytest.raises(RolesError, match="needs plain values, but column 'y' is"):
-                audit.run(ordinary().append_column("y", pa.array(values)), **{role: "y"})
+                audit.run(ordinary().append_column("y", pa.array(values)), config={"roles": {role: "y"}})
 
 
 def test_names(tmp_path: Path) -> None:

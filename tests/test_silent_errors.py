@@ -6,13 +6,18 @@ The statistics behind them have tests of their own in tests/stats; here stands w
 from __future__ import annotations
 
 import datetime as dt
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from sklearn import datasets
 
-from audit.checks import check_by_code
+from audit.checks import check_by_code, select
+from audit.config import make_check
 from audit.findings import Finding, Outcome, Status
 from audit.testing import audit_rows
 
@@ -21,8 +26,8 @@ UTC = dt.UTC
 
 def found(code: str, columns: Any, **settings: Any) -> Outcome:
     """Run one check with its defaults, or with `options`."""
-    check = check_by_code(code)
-    return audit_rows(check(**settings.pop("options", {})), pa.table(columns), **settings)
+    check = make_check(check_by_code(code), settings.pop("options", {}))
+    return audit_rows(check, pa.table(columns), **settings)
 
 
 def worst(outcome: Outcome) -> Finding:
@@ -231,3 +236,53 @@ def test_a_key_is_exact_where_a_sketch_is_not() -> None:
     outcome = found("KEY002", {"id": keys, "x": np.arange(300_000) % 5}, roles={"key": ["id"]}, sample=10_000)
     (finding,) = outcome.findings
     assert (finding.severity.label, finding.affected, finding.basis.exact) == ("fail", 2, True)
+
+
+@pytest.mark.parametrize("deprecated", [False, True])
+def test_wall_clock_times_of_parquet_have_no_zone_whatever_their_type(tmp_path: Path, deprecated: bool) -> None:
+    # isAdjustedToUTC=false, and the old INT96: neither says what zone its times are in
+    newest = dt.datetime(2024, 5, 31, 20)
+    table = pa.table({"t": pa.array([newest - dt.timedelta(hours=h) for h in range(500)], pa.timestamp("us"))})
+    pq.write_table(table, tmp_path / "t.parquet", use_deprecated_int96_timestamps=deprecated)
+    check = make_check(check_by_code("FRE001"), {"max_age": "6h"})
+    outcome = audit_rows(check, str(tmp_path / "t.parquet"), roles={"time": "t"}, as_of=NOW)
+    assert [f.severity.label for f in outcome.findings if f.statistic == "zone"] == ["warn"]
+
+
+def test_not_a_time_is_missing_and_neither_old_nor_new() -> None:
+    times = pd.Series(pd.date_range("2024-05-25", periods=160, freq="h", tz="UTC"))
+    times = times.where(times.index % 10 != 0)  # NaT elsewhere
+    frame = pd.DataFrame({"t": times, "x": range(160)})
+    (missing,) = audit_rows(check_by_code("COM001"), frame).findings
+    assert (missing.columns, missing.affected) == (("t",), 16)
+    assert audit_rows(check_by_code("FRE001"), frame, roles={"time": "t"}, as_of=NOW).status is Status.PASS
+    assert audit_rows(check_by_code("FRE002"), frame, roles={"time": "t"}, as_of=NOW).status is Status.PASS
+
+
+# --- real tables ------------------------------------------------------------------------------------------------------
+
+TABLES = ("iris", "wine", "diabetes", "breast_cancer", "digits")
+
+
+def real(name: str) -> pd.DataFrame:
+    frame: pd.DataFrame = getattr(datasets, f"load_{name}")(as_frame=True).frame
+    return frame
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_random_halves_of_real_tables_have_not_drifted(name: str) -> None:
+    frame = real(name)
+    for seed in range(3):
+        order = np.random.default_rng(seed).permutation(len(frame))
+        half, other = frame.iloc[order[::2]], frame.iloc[order[1::2]]
+        outcome = audit_rows(check_by_code("REP001"), half, reference=other, roles={"label": "target"})
+        assert outcome.measurements
+        assert outcome.findings == ()
+
+
+@pytest.mark.parametrize("name", TABLES)
+def test_well_known_tables_do_not_fail(name: str) -> None:
+    frame = real(name).sample(frac=1, random_state=0)
+    for code in sorted(select([], ["REP002", "LBL002", "LBL005"])):  # the models have tests of their own
+        outcome = audit_rows(check_by_code(code), frame, roles={"label": "target"})
+        assert outcome.status not in (Status.FAIL, Status.ERROR), (code, outcome.reason)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -93,11 +94,13 @@ class Connection:
 
         self.statements.append(sql)
         try:
-            return run()
+            with interruptible():
+                return run()
         except duckdb.OutOfMemoryException:
             self._connection.execute("SET threads = 1")
         try:
-            return run()
+            with interruptible():
+                return run()
         except duckdb.OutOfMemoryException as error:
             raise MemoryLimitError(
                 f"--memory {self.limits.memory} is too little for these data, even with spilling to disk; allow more"
@@ -118,3 +121,14 @@ class Connection:
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
         }
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C during a statement be a KeyboardInterrupt: DuckDB makes it an error, which would pass for another."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "interrupted" in str(error).lower():
+            raise KeyboardInterrupt from error
+        raise

@@ -97,7 +97,8 @@ def density(ordered: Floats, low: float, high: float) -> tuple[Floats, Floats]:
         high: right end.
 
     Returns:
-        Points and density, float64[64] each; empty where the spread is zero or overflows, or fewer than 10 values lie inside.
+        Points and density, float64[64] each; empty where the spread is zero or overflows, or fewer than 10 values lie
+        inside.
     """
     first, last = np.searchsorted(ordered, low, side="left"), np.searchsorted(ordered, high, side="right")
     inside = ordered[first:last]

@@ -72,8 +72,9 @@ class KeyUniqueness:
                 code=self.code,
                 columns=columns,
                 severity=Severity.FAIL,
-                message=f"key {title}: {counted(answer.duplicated, 'key')} of {answer.distinct:,} occur more than "
-                f"once, so {answer.extra:,} of {answer.rows:,} rows repeat a key ({percent(share)}), "
+                message=f"key {title}: {counted(answer.duplicated, 'key')} of {answer.distinct:,} "
+                f"{'occurs' if answer.duplicated == 1 else 'occur'} more than once, so {answer.extra:,} of "
+                f"{answer.rows:,} rows {'repeats' if answer.extra == 1 else 'repeat'} a key ({percent(share)}), "
                 f"limit {percent(self.fail)}",
                 statistic="duplicate_key_share",
                 value=share,
