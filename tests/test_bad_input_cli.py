@@ -7,6 +7,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -75,24 +76,35 @@ def test_one_line_and_exit_code_2(folder: Path, arguments: list[str], words: str
 
 
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs POSIX users")
-def test_no_permission(folder: Path) -> None:
+def test_no_permission() -> None:
     """In a process that gives up the superuser's rights, if it has them, once all modules are in."""
     program = """
-import os, pathlib, sys
+import contextlib, importlib, io, os, pkgutil, sys
 import audit, audit.cli
-locked = pathlib.Path(sys.argv[2])
-audit.run(locked, select=["COM001"])
+locked = sys.argv[1]
+for module in pkgutil.walk_packages(audit.__path__, "audit."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+
+def run(path):
+    sys.argv = ["audit", "run", path]
+    audit.cli.main()
+
+for path in (locked, "nowhere.parquet"):  # what is imported late is imported now
+    with contextlib.suppress(SystemExit), contextlib.redirect_stdout(io.StringIO()):
+        with contextlib.redirect_stderr(io.StringIO()):
+            run(path)
 os.chmod(locked, 0)
 if os.geteuid() == 0:
-    for place in (locked.parent, locked.parent.parent, locked.parent.parent.parent):
-        os.chmod(place, 0o755)
     os.seteuid(65534)
-audit.cli.main()
+run(locked)
 """
-    locked = folder / "locked.parquet"
-    locked.write_bytes((folder / "good.parquet").read_bytes())
-    command = [sys.executable, "-c", program, "run", str(locked)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are private to who runs the tests
+        Path(name).chmod(0o755)
+        locked = Path(name) / "locked.parquet"
+        pq.write_table(pa.table({"a": [1, 2]}), locked)
+        command = [sys.executable, "-c", program, str(locked)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert (done.returncode, done.stdout) == (2, ""), done.stderr
     (line,) = done.stderr.splitlines()
     assert line.startswith(f"error: no permission to read {locked}")

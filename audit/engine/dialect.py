@@ -7,7 +7,6 @@ predicates from Parquet statistics, which leave NaN out, and count nothing.
 
 from __future__ import annotations
 
-import datetime as dt
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -33,7 +32,6 @@ class Dialect:
     row_hash: str
     micros: str
     truncate: str
-    timestamp: str
     quantile: str
     seeded_hash: str
     last_date: str = ""
@@ -80,10 +78,6 @@ class Dialect:
         """Return a 64-bit hash of some expressions, NULL and NaN included."""
         return self.row_hash.format(x=", ".join(expressions))
 
-    def time(self, moment: dt.datetime) -> str:
-        """Return a wall-clock timestamp literal."""
-        return self.timestamp.format(x=moment.replace(tzinfo=None).isoformat(sep=" "))
-
     def bucket(self, every: str, expression: str) -> str:
         """Return the start of the period that a time lies in."""
         return self.truncate.format(every=every, x=expression)
@@ -100,7 +94,6 @@ DUCKDB = Dialect(
     row_hash="hash({x})",
     micros="epoch_us({x})",
     truncate="date_trunc('{every}', CAST({x} AS TIMESTAMP))",
-    timestamp="TIMESTAMP '{x}'",
     quantile="quantile_disc({x}, {p})",
     seeded_hash="hash({x}, {seed})",
     last_date="290000-01-01",
@@ -117,7 +110,6 @@ SPARK = Dialect(
     row_hash="xxhash64({x})",
     micros="unix_micros(CAST({x} AS TIMESTAMP))",
     truncate="date_trunc('{every}', CAST({x} AS TIMESTAMP))",
-    timestamp="TIMESTAMP '{x}'",
     quantile="percentile_disc({p}) WITHIN GROUP (ORDER BY {x})",
     seeded_hash="xxhash64({x}, {seed})",
 )
@@ -133,7 +125,6 @@ POSTGRES = Dialect(
     row_hash="hash_record_extended(ROW({x}), 0)",
     micros="CAST(extract(epoch FROM {x}) * 1000000 AS bigint)",
     truncate="date_trunc('{every}', CAST({x} AS timestamp))",
-    timestamp="TIMESTAMP '{x}'",
     quantile="percentile_disc({p}) WITHIN GROUP (ORDER BY {x})",
     seeded_hash="hash_record_extended(ROW({x}), {seed})",
 )

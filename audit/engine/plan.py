@@ -42,7 +42,6 @@ from audit.facts import (
     LagQuantiles,
     Missing,
     Moments,
-    OnReference,
     Quantiles,
     Sample,
     SplitOverlap,
@@ -331,8 +330,3 @@ def _filled(item: Any, answers: Mapping[Fact, Any]) -> Any:
     if isinstance(item, Mapping):
         return {key: _filled(inner, answers) for key, inner in item.items()}
     return item
-
-
-def split_by_dataset(facts: Sequence[Fact]) -> tuple[list[Fact], list[OnReference]]:
-    """Return the facts about the data, and those about the reference."""
-    return [f for f in facts if not isinstance(f, OnReference)], [f for f in facts if isinstance(f, OnReference)]

@@ -119,7 +119,7 @@ class PopulationMargins:
             return
         worst = max(significant, key=lambda i: abs(math.log(max(float(fit.ratios[i]), 1e-6))))
         fails = fit.tvd > self.fail
-        present = [values[i] for i in significant if values[i] is not None]
+        short = [i for i in significant if fit.ratios[i] < self.low and values[i] is not None]
         yield Finding(
             self.code, (column,), Severity.FAIL if fails else Severity.WARN,
             f"{column}: '{names[worst]}' has {counts[worst]:,.0f} of {total:,.0f} rows "
@@ -127,8 +127,8 @@ class PopulationMargins:
             f"{fit.ratios[worst]:.2f}, limits {self.low:g} to {self.high:g}; {len(significant)} of {len(names)} values "
             f"are off" + (f"; {beyond:,.0f} rows hold values without a target" if beyond else ""),
             "share_ratio", float(fit.ratios[worst]), self.low if fit.ratios[worst] < self.low else self.high, basis,
-            effect=min(1.0, fit.tvd), where=where_in(column, present) if present else None,
-            affected=int(sum(counts[i] for i in significant)) if basis.exact else None,
+            effect=min(1.0, fit.tvd), where=where_in(column, [values[i] for i in short]) if short else None,
+            affected=int(sum(counts[i] for i in short or significant)) if basis.exact else None,
             remedy="Collect more rows of the values that lack, or weight the rows by raking and report the effective "
             "number of rows.",
             chart=Chart("bars", f"Shares of {column}, with the population as reference",
