@@ -88,6 +88,10 @@ class Trajectories:
         timestamps: float64[N] seconds, None without.
         behaviour_log_prob: float64[N], None without.
         policy_ids: str[N], None without.
+        weights: float64[N] sampling weights, None without.
+        ended: bool[N], the end flag of a source that has only one (`done`), where terminated or truncated stay open:
+            it says that the episode ended there, not how. None where the source tells the two apart.
+        infos: further columns of the source, one entry a transition, by name.
         source_rows: int64[N], the row in the source, for mapping findings back.
         source_files: str[E], the file of each episode.
         observation_space, action_space: as declared, or inferred from the arrays.
@@ -114,6 +118,9 @@ class Trajectories:
     timestamps: NDArray[np.float64] | None = None
     behaviour_log_prob: NDArray[np.float64] | None = None
     policy_ids: NDArray[Any] | None = None
+    weights: NDArray[np.float64] | None = None
+    ended: Flags | None = None
+    infos: Mapping[str, NDArray[Any]] = field(default_factory=dict)
     source_files: NDArray[Any] | None = None
     step_limit: int | None = None
     fps: float | None = None
@@ -130,8 +137,7 @@ class Trajectories:
             raise TrajectoryError(f"offsets must run from 0 to {n} over {episodes} episodes")
         if (np.diff(self.offsets) < 0).any():
             raise TrajectoryError("offsets must not decrease")
-        for name in ("steps", "actions", "rewards", "terminated", "truncated", "source_rows", "next_observations"):
-            array = getattr(self, name)
+        for name, array in [*((name, getattr(self, name)) for name in PER_ROW), *self.infos.items()]:
             if array is not None and len(array) != n:
                 raise TrajectoryError(f"{name} has {len(array)} rows, observations have {n}")
 
@@ -184,12 +190,13 @@ class Trajectories:
         for name in PER_ROW:
             array = getattr(self, name)
             changes[name] = None if array is None else array[rows]
+        changes["infos"] = {name: array[rows] for name, array in self.infos.items()}
         changes["source_files"] = None if self.source_files is None else self.source_files[chosen]
         return replace(self, **changes)
 
 
 PER_ROW = (
     "steps", "observations", "actions", "rewards", "terminated", "truncated", "source_rows", "next_observations",
-    "has_next", "timestamps", "behaviour_log_prob", "policy_ids",
+    "has_next", "timestamps", "behaviour_log_prob", "policy_ids", "weights", "ended",
 )  # fmt: skip
 """The fields of `Trajectories` that have one entry a transition."""
