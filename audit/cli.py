@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import os
+import signal
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -40,11 +41,16 @@ LIMITS = "Limits"
 
 def main() -> None:
     """Run the command line and exit with the code that the conventions give."""
+    signal.signal(signal.SIGTERM, _interrupt)  # so that what was spilled is removed then, too
     try:
         app()
     except BrokenPipeError:  # the reader (`| head`) has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+
+
+def _interrupt(_signal: int, _frame: object) -> None:
+    raise KeyboardInterrupt
 
 
 def reported(command: Callable[..., None]) -> Callable[..., None]:
@@ -62,7 +68,7 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
             _say("interrupted")
             raise typer.Exit(130) from None
         except AuditError as error:
-            _say(f"error: {error}")
+            _say("error: " + " ".join(str(error).splitlines()))  # a name may hold a line break
             raise typer.Exit(3 if isinstance(error, CheckError) else 2) from None
         except Exception as error:
             if os.environ.get("AUDIT_DEBUG"):

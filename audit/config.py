@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -132,8 +133,10 @@ def load_config(path: str | Path) -> Config:
         text = source.read_text(encoding="utf-8")
     except FileNotFoundError as error:
         raise ConfigError(f"no configuration file {source}; write one, or leave --config out") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"cannot read {source}: {error}") from error
+    except UnicodeDecodeError as error:
+        raise ConfigError(f"cannot read {source}: it is not UTF-8 text") from error
+    except OSError as error:
+        raise ConfigError(f"cannot read {source}: {error.strerror}") from error
     config = make_config(_parse(source, text), where=str(source))
     beside = source.parent / (config.reference or "")
     if config.reference and "://" not in config.reference and beside.exists():  # a path is as seen from the file
@@ -146,8 +149,8 @@ def settings_beside(data: object) -> Path | None:
     if not isinstance(data, str | Path) or "://" in str(data):
         return None
     path = Path(data)
-    beside = path.with_name(path.name.split(".")[0] + SETTINGS_SUFFIX)
-    return beside if beside.is_file() and path.name else None
+    beside = path.parent / (path.name.split(".")[0] + SETTINGS_SUFFIX)
+    return beside if path.name and os.path.isfile(beside) else None  # unlike Path.is_file, for names of any length
 
 
 def make_config(values: Mapping[str, Any], where: str = "settings") -> Config:

@@ -3,6 +3,7 @@
     AuditError                the base of all; the command line prints its text and exits with 2
     ├── SourceError           the data cannot be found, opened or read
     ├── RolesError            a role names a column that is not there, or that cannot play it
+    ├── MemoryLimitError      the SQL engine may not use the memory that it needs
     ├── ConfigError           audit.yaml, a check's option or a command-line value is not usable
     ├── CheckError            a check broke its contract (its author's mistake)
     └── FindingsError         raised by `Result.raise_for_status` when findings reach the limit
@@ -22,6 +23,10 @@ class AuditError(Exception):
 
 class SourceError(AuditError):
     """The data cannot be found, opened or read."""
+
+
+class MemoryLimitError(AuditError):
+    """The SQL engine may not use the memory that it needs."""
 
 
 class RolesError(AuditError):

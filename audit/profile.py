@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from audit.dataset import Column, ColumnKind, Dataset
+from audit.engine.draw import holds_values
 from audit.facts import (
     Asks,
     Distinct,
@@ -77,8 +78,7 @@ def _profile(column: Column, role: str | None, facts: Facts) -> ColumnProfile:
         numbers = {"mean": moments.mean, "std": _number(moments.std()), "skewness": _number(moments.skewness)}
     if extremes is not None:
         numbers |= {"low": _end(extremes.low), "high": _end(extremes.high)}
-    held = name in sample.table.schema.names
-    if column.kind in (ColumnKind.NUMERIC, ColumnKind.TEMPORAL) and held:
+    if column.kind in (ColumnKind.NUMERIC, ColumnKind.TEMPORAL):
         values = sample.ordered(name)
         if column.kind is ColumnKind.NUMERIC and len(values):
             found = quantiles(values, QUANTILES)
@@ -99,13 +99,13 @@ def _profile(column: Column, role: str | None, facts: Facts) -> ColumnProfile:
         infinite=missing.infinite,
         distinct=distinct,
         distinct_exact=exact,
-        basis=str(basis) if basis is not None and held else f"all {missing.rows:,} rows",
+        basis=str(basis) if basis is not None and holds_values(column) else f"all {missing.rows:,} rows",
         **numbers,
     )
 
 
 def _distinct(column: Column, facts: Facts, sample: Sampled) -> tuple[int | None, bool]:
-    if column.name in sample.table.schema.names and sample.exact:
+    if holds_values(column) and sample.exact:
         return len(sample.codes(column.name)[1]), True
     counted = facts["counts"].get(column.name)
     if counted is not None and counted.exact:

@@ -311,7 +311,7 @@ def plain(value: Any) -> Any:
     if isinstance(value, tuple | list | set | frozenset):
         return [plain(item) for item in _ordered(value)]
     if isinstance(value, dt.datetime | dt.date | dt.time):
-        return value.isoformat()
+        return None if value != value else value.isoformat()  # noqa: PLR0124  # only NaT differs from itself
     if hasattr(value, "tolist"):  # numpy scalars and arrays, without importing numpy
         return plain(value.tolist())
     return str(value)

@@ -111,6 +111,10 @@ def _take_given(cast: _Casting, role: str, names: Sequence[str]) -> None:
             times = [c.name for c in cast.columns if c.kind is ColumnKind.TEMPORAL]
             allowed = f"; dates and timestamps are {', '.join(times)}" if times else "; the data has none"
             raise RolesError(f"role '{role}' needs a date or timestamp, but column '{name}' is {kind.value}{allowed}")
+        if role in _READ_BY_VALUE and kind in (ColumnKind.NESTED, ColumnKind.BINARY):
+            raise RolesError(
+                f"role '{role}' needs plain values, but column '{name}' is {kind.value}; store it as text or numbers"
+            )
         if role == "weight" and kind is not ColumnKind.NUMERIC:
             raise RolesError(f"role 'weight' needs a numeric column, but column '{name}' is {kind.value}")
     cast.assign(role, names, "given", given=True)
@@ -217,6 +221,8 @@ def _guess_weight(cast: _Casting) -> None:
     if name is not None:
         cast.assign("weight", [name], "its name")
 
+
+_READ_BY_VALUE = ("label", "prediction", "annotators", "group", "split")
 
 _GUESSES: Mapping[str, Callable[[_Casting], None]] = {
     "split": _guess_split,

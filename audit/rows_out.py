@@ -21,19 +21,27 @@ from audit.findings import Finding
 from audit.result import Result, plain
 
 
-def write_rows(result: Result, engine: Engine, folder: str | Path, limit: int = 1_000) -> None:
-    """Write the rows of each finding that names them, at most `limit` a finding.
+def make_folder(folder: str | Path) -> None:
+    """Make the folder for rows: before the audit, so that nobody waits for one whose rows cannot be written.
 
     Raises:
-        AuditError: the folder cannot be made or written.
+        AuditError: it cannot be made.
     """
-    target = Path(folder)
     try:
-        target.mkdir(parents=True, exist_ok=True)
+        Path(folder).mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise AuditError(
-            f"cannot make the folder {target}: {error.strerror}; choose another with --rows-out"
+            f"cannot make the folder {folder}: {error.strerror}; choose another with --rows-out"
         ) from error
+
+
+def write_rows(result: Result, engine: Engine, folder: str | Path, limit: int = 1_000) -> None:
+    """Write the rows of each finding that names them into an existing folder, at most `limit` a finding.
+
+    Raises:
+        AuditError: the folder cannot be written.
+    """
+    target = Path(folder)
     index: list[Mapping[str, Any]] = []
     for finding in result.findings:
         fingerprint = result.fingerprint(finding)

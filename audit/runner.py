@@ -18,15 +18,17 @@ from audit.config import Config, load_config, make_check, make_config, merge, se
 from audit.dataset import Dataset, Kind
 from audit.engine.dialect import DUCKDB
 from audit.engine.draw import draw
-from audit.engine.duckdb import Connection, Limits
-from audit.engine.plan import Engine, facts_in, fill
+from audit.engine.duckdb import Connection, Limits, interruptible
+from audit.engine.plan import Engine, Failure, facts_in, fill
 from audit.errors import AuditError, CheckError, ConfigError, RolesError
-from audit.facts import Asks, Fact, OnReference
+from audit.facts import Asks, Fact, Missing, OnReference
 from audit.findings import Finding, Judgement, Measurement, NotEvaluated, Outcome, Severity, Status, View
 from audit.profile import make_profiles, profile_asks
 from audit.result import DatasetSummary, Result, RoleAssignment, Run, plain
 from audit.roles import assign_roles
+from audit.rows_out import make_folder, write_rows
 from audit.source import open_relation
+from audit.sources.messages import reading
 from audit.sources.relation import Relation
 
 Progress = Callable[[str, int, int], None]
@@ -92,6 +94,9 @@ def run(
     started = time.perf_counter()
     beside = settings_beside(data) if config is None else None
     settled = _settle(beside if beside is not None else config, settings)
+    cases = list(_cases(settled))
+    if rows_out is not None:
+        make_folder(rows_out)
     with Connection(Limits(settled.memory, settled.threads, settled.spill)) as connection:
         timings: dict[str, float] = {}
         clock = _Clock(timings)
@@ -102,18 +107,18 @@ def run(
         clock.lap("open reference")
         subject = open_subject(connection, data, settled, now, name=settled.name, reference=against)
         clock.lap("open and sample")
-        cases = list(_cases(settled))
         ask_all(cases, subject.dataset)
         asked = [fact for case in cases if case.asks for fact in facts_in(case.asks)]
         profile = profile_asks(subject.dataset)
         facts = [*asked, *facts_in(profile)]
         answers = answer_all(facts, subject, against, lambda what: progress(what, 0, len(cases)))
+        require_readable(subject, answers)
         clock.lap("facts")
         for done, case in enumerate(cases):
             progress(f"judging {case.code}", done, len(cases))
             judge_case(case, answers)
         clock.lap("checks")
-        profiles = make_profiles(subject.dataset, fill(profile, answers))
+        profiles = make_profiles(subject.dataset, fill(profile, _answered(profile, answers)))
         clock.lap("profiles")
         result = Result(
             run=Run("", "", 0.0),
@@ -126,8 +131,6 @@ def run(
             reference=_summary(against) if against is not None else None,
         )
         if rows_out is not None:
-            from audit.rows_out import write_rows
-
             progress("writing rows", 0, 0)
             write_rows(result, subject.engine, rows_out, rows_limit)
             clock.lap("rows out")
@@ -191,17 +194,19 @@ def open_subject(
     reference: Subject | None = None,
 ) -> Subject:
     """Open a dataset, draw its sample and give out the roles."""
-    relation = open_relation(connection.raw, data, name=name)
-    sample = draw(
-        connection,
-        relation.columns,
-        relation.sql,
-        relation.row_id,
-        DUCKDB,
-        rows=relation.rows,
-        wanted=config.sample,
-        seed=config.seed,
-    )
+    with interruptible():
+        relation = open_relation(connection.raw, data, name=name)
+    with reading(relation.uri):  # the first look at values: a damaged page is met here, not when the file is opened
+        sample = draw(
+            connection,
+            relation.columns,
+            relation.sql,
+            relation.row_id,
+            DUCKDB,
+            rows=relation.rows,
+            wanted=config.sample,
+            seed=config.seed,
+        )
     roles = assign_roles(relation.columns, sample, config.roles)
     dataset = Dataset(
         uri=relation.uri,
@@ -275,6 +280,23 @@ def answer_all(
         inner = against.engine.answer([fact.fact for fact in others], progress)
         answers.update({fact: inner[fact.fact] for fact in others})
     return answers
+
+
+def require_readable(subject: Subject, answers: Mapping[Fact, Any]) -> None:
+    """Raise where not even the missing values of a column could be counted: its data are damaged.
+
+    Raises:
+        SourceError: naming the data and what the engine said.
+    """
+    for fact, answer in answers.items():
+        if isinstance(fact, Missing) and isinstance(answer, Failure) and fact.column in subject.dataset.names:
+            with reading(subject.dataset.uri):
+                raise answer.error
+
+
+def _answered(asks: Asks, answers: Mapping[Fact, Any]) -> Mapping[Fact, Any]:
+    """Return the answers to some facts, None for those that failed: the report shows no number there."""
+    return {fact: None if isinstance(answers[fact], Failure) else answers[fact] for fact in facts_in(asks)}
 
 
 def judge_case(case: Case, answers: Mapping[Fact, Any]) -> None:

@@ -27,7 +27,8 @@ class Sampled:
     Rows are in the order of the source. Arrays are read-only: they are shared between checks.
 
     Attributes:
-        table: the sampled columns.
+        table: the sampled columns; of a binary or nested one only whether a value is there (true, else NULL), but for
+            lists of floats, which are held as they are.
         row_ids: int64[n], the row's number in the source: what `Finding.row_ids` refers to.
         of: rows in the dataset.
         seed: the sample's seed.
@@ -96,13 +97,25 @@ class Sampled:
 
     def values(self, column: str) -> list[Any]:
         """Return a column as Python values: for text, at most a few thousand rows of it."""
-        return list(self.table.column(column).to_pylist())
+        return cells(self.table.column(column))
 
     def _once(self, view: str, column: str, make: Any) -> Any:
         key = (view, column)
         if key not in self._cache:
             self._cache[key] = make()
         return self._cache[key]
+
+
+def cells(column: pa.ChunkedArray) -> list[Any]:
+    """Return Arrow values as Python ones; times that Python cannot hold are cut to the ends of its calendar."""
+    import pyarrow as pa
+
+    array = _plain(column)
+    if not (pa.types.is_timestamp(array.type) or pa.types.is_date(array.type)):
+        return list(array.to_pylist())
+    zoned = getattr(array.type, "tz", None) is not None
+    times = [None if m is None else time_from_micros(m, zoned=zoned) for m in _micros(array).to_pylist()]
+    return [t.date() if t and pa.types.is_date(array.type) else t for t in times]
 
 
 def _frozen(array: NDArray[Any]) -> NDArray[Any]:
@@ -122,15 +135,40 @@ def _plain(column: Any) -> Any:
 
 def _numbers(column: Any) -> Floats:
     import pyarrow as pa
-    import pyarrow.compute as pc
 
     array = _plain(column)
     if pa.types.is_null(array.type):
         return _frozen(np.full(len(array), np.nan))
-    if pa.types.is_temporal(array.type) and not pa.types.is_duration(array.type) and not pa.types.is_time(array.type):
-        micros = pc.cast(pc.cast(array, pa.timestamp("us", getattr(array.type, "tz", None)), safe=False), pa.int64())
-        return _frozen(_float64(micros) / 1e6)
+    if pa.types.is_timestamp(array.type) or pa.types.is_date(array.type):
+        return _frozen(_float64(_micros(array)) / 1e6)
+    if pa.types.is_interval(array.type):
+        return _frozen(_interval_seconds(array))
     return _frozen(_float64(array))
+
+
+def _micros(array: Any) -> Any:
+    """Return dates and timestamps as int64 microseconds since 1970; dates millions of years away are cut to fit."""
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
+    if pa.types.is_date32(array.type):
+        days = pc.cast(pc.cast(array, pa.int32()), pa.int64())
+        return pc.multiply(
+            pc.max_element_wise(pc.min_element_wise(days, _DAYS, skip_nulls=False), -_DAYS, skip_nulls=False),
+            86_400_000_000,
+        )
+    return pc.cast(pc.cast(array, pa.timestamp("us", getattr(array.type, "tz", None)), safe=False), pa.int64())
+
+
+_DAYS = 100_000_000  # what an int64 of microseconds can hold, rounded down
+
+
+def _interval_seconds(array: Any) -> Floats:
+    """Return intervals in seconds, a month as 30 days, as SQL counts them."""
+    parts = np.frombuffer(array.buffers()[1], dtype=[("months", "<i4"), ("days", "<i4"), ("nanos", "<i8")])
+    parts = parts[array.offset : array.offset + len(array)]
+    seconds = (30.0 * parts["months"] + parts["days"]) * 86_400 + parts["nanos"] / 1e9
+    return np.where(_missing(array), np.nan, seconds)
 
 
 def _float64(array: Any) -> Floats:
@@ -174,11 +212,10 @@ def _codes(column: Any) -> tuple[Codes, tuple[Value, ...]]:
 
 
 def _time_codes(array: Any) -> tuple[Codes, tuple[Value, ...]]:
-    import pyarrow as pa
     import pyarrow.compute as pc
 
     zone = getattr(array.type, "tz", None)
-    micros = pc.cast(pc.cast(array, pa.timestamp("us", zone), safe=False), pa.int64())
+    micros = _micros(array)
     distinct = np.unique(micros.drop_null().to_numpy(zero_copy_only=False))
     codes = np.searchsorted(distinct, pc.fill_null(micros, 0).to_numpy(zero_copy_only=False)).astype(np.int64)
     codes[np.asarray(pc.is_null(micros).to_numpy(zero_copy_only=False), dtype=bool)] = -1

@@ -5,7 +5,6 @@ from __future__ import annotations
 import datetime as dt
 import decimal
 import json
-import random
 import uuid
 from collections.abc import Callable
 from pathlib import Path
@@ -18,17 +17,18 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pyarrow as pa
-import pyarrow.feather as feather
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import feather
 
 import audit
+from audit.errors import RolesError
 from audit.report import formats
 
 ROWS = 120
 SCHEMA = json.loads((Path(formats.__file__).parent / "result.schema.json").read_text(encoding="utf-8"))
 BERLIN = "Europe/Berlin"
-RNG = np.random.default_rng(0)
+HOSTILE = ["", " ", "\0", "a\nb", "'; DROP", '"', "<script>", "\u202eabc", "🙂", "x" * 100_000]
 
 
 def holed(values: list[Any]) -> list[Any]:
@@ -44,14 +44,13 @@ def moment(i: int) -> dt.datetime:
     return dt.datetime(2024, 1, 1) + dt.timedelta(hours=7 * i)
 
 
-def table_of(values: Any, name: str = "x") -> pa.Table:
-    """A column among ordinary ones: a number, a category and a label."""
+def ordinary() -> pa.Table:
+    """A number, a category and a label."""
     return pa.table(
         {
-            "n": RNG.normal(size=len(values)),
-            "c": ["abc"[i % 3] for i in range(len(values))],
-            name: values,
-            "label": ["yes" if i % 3 else "no" for i in range(len(values))],
+            "n": np.random.default_rng(0).normal(size=ROWS),
+            "c": ["abc"[i % 3] for i in range(ROWS)],
+            "label": ["yes" if i % 3 else "no" for i in range(ROWS)],
         }
     )
 
@@ -104,14 +103,15 @@ COLUMNS: dict[str, Callable[[], Any]] = {
     "all null time": lambda: pa.array([None] * ROWS, pa.timestamp("us")),
     "large string": lambda: column(pa.large_string(), lambda i: f"word {i}"),
     "string view": lambda: column(pa.string_view(), lambda i: f"word {i}"),
-    "hostile text": lambda: column(
-        pa.string(), lambda i: ["", " ", "\0", "a\nb", "'; DROP", '"', "<script>", "\u202eabc", "🙂", "x" * 100_000][i % 10]
-    ),
+    "hostile text": lambda: column(pa.string(), lambda i: HOSTILE[i % len(HOSTILE)]),
     "constant": lambda: pa.array([1] * ROWS),
 }  # fmt: skip
 
-NAMES = ['a"b', "a'b", "a\nb", "a;--", "🙂", "\u202eevil", "x" * 10_000, " ", "a.b", "[x]", "rowid", "NaN", "row_", "c0",
-         "file_row_number", "select", "%s{}", "<script>alert(1)</script>", "é", "\\", "hash_", "n_", "y_", "k0"]  # fmt: skip
+NAMES = [
+    'a"b', "a'b", "a\nb", "a;--", "🙂", "\u202eevil", "x" * 10_000, " ", "a.b", "[x]", "rowid", "NaN", "row_", "c0",
+    "h", "s", "n", "v", "y", "t", "k", "g", "m", "file_row_number", "select", "%s{}", "<script>alert(1)</script>", "é",
+    "\\",
+]  # fmt: skip
 
 LABELS: dict[str, Callable[[], list[Any]]] = {
     "with nan": lambda: [float("nan") if i % 5 == 0 else float(i % 3) for i in range(ROWS)],
@@ -123,9 +123,6 @@ LABELS: dict[str, Callable[[], list[Any]]] = {
     "timestamp": lambda: [moment(i) for i in range(ROWS)],
     "decimal": lambda: [decimal.Decimal(i % 3) for i in range(ROWS)],
     "time of day": lambda: [dt.time(i % 24) for i in range(ROWS)],
-    "binary": lambda: [bytes([i % 3]) for i in range(ROWS)],
-    "list": lambda: [[i % 3] for i in range(ROWS)],
-    "struct": lambda: [{"a": i % 3} for i in range(ROWS)],
     "all null": lambda: [None] * ROWS,
     "all null text": lambda: pa.array([None] * ROWS, pa.string()),
     "mostly null": lambda: [None] * (ROWS - 1) + ["a"],
@@ -151,23 +148,203 @@ def audited(data: Any, folder: Path, **settings: Any) -> audit.Result:
     return result
 
 
-@pytest.mark.parametrize("name", COLUMNS)
-def test_column(name: str, tmp_path: Path) -> None:
-    table = table_of(COLUMNS[name]())
-    result = audited(table, tmp_path, label="label")
-    assert result.dataset.rows == table.num_rows
-    assert [c.name for c in result.columns] == ["n", "c", "x", "label"]
+def families() -> dict[str, list[str]]:
+    """Columns that go into one table, so that fewer audits are made: five a table."""
+    names = list(COLUMNS)
+    return {", ".join(names[i : i + 5]): names[i : i + 5] for i in range(0, len(names), 5)}
 
 
-@pytest.mark.parametrize("name", COLUMNS)
-def test_column_as_reference_group_and_key(name: str, tmp_path: Path) -> None:
-    table = table_of(COLUMNS[name]())
-    audited(table, tmp_path, reference=table.slice(0, 60), label="label", group="x", key=["x", "n"])
+@pytest.mark.parametrize("names", families().values(), ids=families())
+def test_columns(names: list[str], tmp_path: Path) -> None:
+    """Every type as a feature, and as a key beside a reference of the same types."""
+    table = ordinary()
+    for name in names:
+        table = table.append_column(name, COLUMNS[name]())
+    result = audited(table, tmp_path, label="label", key=[*names, "n"], reference=table.slice(0, 60))
+    assert result.dataset.rows == ROWS
+    assert [c.name for c in result.columns] == table.schema.names
+    missing = {c.name: c.missing for c in result.columns}
+    for name in names:
+        if not name.startswith(("all ", "arrow null", "constant", "float16", "uuid", "nan and")):
+            assert missing[name] == ROWS // 7, name
 
 
 @pytest.mark.parametrize("name", LABELS)
 def test_label(name: str, tmp_path: Path) -> None:
-    table = table_of(LABELS[name](), "y")
-    split = pa.array(["train" if i % 4 else "test" for i in range(ROWS)])
-    table = table.append_column("split", split).append_column("at", pa.array([moment(i) for i in range(ROWS)]))
+    table = ordinary().append_column("y", pa.array(LABELS[name]()))
+    table = table.append_column("split", pa.array(["train" if i % 4 else "test" for i in range(ROWS)]))
+    table = table.append_column("at", pa.array([moment(i) for i in range(ROWS)]))
     audited(table, tmp_path, label="y", group="c", prediction="label", reference=table)
+
+
+def test_a_label_of_no_plain_values_is_refused() -> None:
+    for values in ([bytes([i % 3]) for i in range(ROWS)], [[i % 3] for i in range(ROWS)], [{"a": 1}] * ROWS):
+        for role in ("label", "group", "split", "prediction"):
+            with pytest.raises(RolesError, match="needs plain values, but column 'y' is"):
+                audit.run(ordinary().append_column("y", pa.array(values)), config={"roles": {role: "y"}})
+
+
+def test_names(tmp_path: Path) -> None:
+    """Names that could break SQL, file names, JSON or HTML; each column has a hole, so that all are in findings."""
+    columns = {name: pa.array(holed([(i * 7919 + k) % 1009 for i in range(ROWS)])) for k, name in enumerate(NAMES)}
+    table = pa.table({**columns, "label": ordinary().column("label")})
+    result = audited(table, tmp_path, label="label", key=NAMES[:2], reference=table)
+    assert [c.name for c in result.columns] == [*NAMES, "label"]
+    html = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert "<script>alert(1)" not in html
+    index = json.loads((tmp_path / "rows" / "index.json").read_text(encoding="utf-8"))
+    written = {tuple(entry["columns"]): entry for entry in index if entry["code"] == "COM001"}
+    assert {(name,) for name in NAMES} <= set(written)
+    for entry in written.values():
+        assert (tmp_path / "rows" / entry["file"]).is_file()
+        assert entry["total"] == ROWS // 7
+
+
+@pytest.mark.parametrize("role", ["label", "group", "split", "time", "key", "weight"])
+def test_a_hostile_name_in_a_role(role: str, tmp_path: Path) -> None:
+    name = "a\"b'; \n--<b>\u202e🙂"
+    values: dict[str, Any] = {
+        "label": ["yes" if i % 3 else "no" for i in range(ROWS)],
+        "split": ["train" if i % 3 else "test" for i in range(ROWS)],
+        "time": [moment(i) for i in range(ROWS)],
+        "weight": [1.0 + i % 3 for i in range(ROWS)],
+    }
+    table = ordinary().append_column(name, pa.array(values.get(role, [i // 4 for i in range(ROWS)])))
+    audited(table, tmp_path, **{"label": "label", role: name})
+
+
+def test_names_that_differ_by_case_or_are_empty(tmp_path: Path) -> None:
+    twice = pa.table([[1, 2, None], [4, 5, 6], ["a", "b", "c"], [7, 8, 9]], names=["a", "A", "", "a"])
+    pq.write_table(twice.select([0, 1, 2]), tmp_path / "a.parquet")
+    assert len(audited(str(tmp_path / "a.parquet"), tmp_path).columns) == 3
+    assert len(audited(twice, tmp_path).columns) == 4
+    (tmp_path / "a.csv").write_text("a,A,,a\n1,2,3,4\n5,6,7,8\n")
+    assert len(audited(str(tmp_path / "a.csv"), tmp_path).columns) == 4
+
+
+SHAPES: dict[str, Callable[[], pa.Table]] = {
+    "zero rows": lambda: ordinary().slice(0, 0),
+    "zero columns": lambda: pa.table({"x": pa.nulls(7)}).select([]),
+    "zero rows and columns": lambda: pa.table({}),
+    "one row": lambda: ordinary().slice(0, 1),
+    "one null row": lambda: pa.table({"x": pa.nulls(1), "label": pa.nulls(1)}),
+    "two rows": lambda: ordinary().slice(0, 2),
+    "one column": lambda: ordinary().select(["n"]),
+    "only a label": lambda: ordinary().select(["label"]),
+    "only nested": lambda: pa.table({"x": [[1, 2]] * ROWS}),
+    "only nulls": lambda: pa.table({"x": pa.nulls(ROWS), "y": pa.nulls(ROWS)}),
+    "the same row": lambda: pa.concat_tables([ordinary().slice(0, 1)] * ROWS),
+}
+
+
+@pytest.mark.parametrize("name", SHAPES)
+def test_shape(name: str, tmp_path: Path) -> None:
+    table = SHAPES[name]()
+    result = audited(table, tmp_path)
+    assert (result.dataset.rows, result.dataset.columns) == table.shape
+    audited(table, tmp_path, reference=table)
+    path = tmp_path / "a.parquet"
+    pq.write_table(table, path)
+    assert audited(str(path), tmp_path).dataset.columns == table.num_columns
+
+
+def test_300_columns(tmp_path: Path) -> None:
+    rng = np.random.default_rng(0)
+    numbers = {f"x{i}": rng.normal(size=ROWS) for i in range(200)}
+    table = pa.table(numbers | {f"c{i}": rng.choice(list("abcde"), ROWS) for i in range(100)})
+    assert len(audited(table, tmp_path, reference=table).columns) == 300
+
+
+def test_many_classes(tmp_path: Path) -> None:
+    rows = 20_000
+    table = pa.table({"x": np.random.default_rng(0).normal(size=rows), "y": [f"class {i // 2}" for i in range(rows)]})
+    audited(table, tmp_path, label="y")
+
+
+def test_small_reference_and_other_columns(tmp_path: Path) -> None:
+    audited(ordinary(), tmp_path, reference=ordinary().slice(0, 0), label="label")
+    audited(ordinary(), tmp_path, reference=pa.table({"other": [1, 2]}))
+    swapped = pa.table({"n": ordinary().column("c"), "c": ordinary().column("n"), "label": [[1]] * ROWS})
+    audited(ordinary(), tmp_path, reference=swapped)
+
+
+def write_csv(folder: Path) -> str:
+    text = "näme;wert;wann\r\n" + "".join(f'"a;{i}";{i},5;{i % 28 + 1:02}.03.2024\r\n' for i in range(ROWS))
+    (folder / "a.csv").write_bytes(text.encode("cp1252"))
+    return str(folder / "a.csv")
+
+
+def write_jsonl(folder: Path) -> str:
+    lines = [json.dumps({"a": {"b": [i, {"c": None}]}, "d": i if i % 2 else str(i), "e": None}) for i in range(ROWS)]
+    (folder / "a.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    return str(folder / "a.jsonl")
+
+
+def write_hive(folder: Path) -> str:
+    for year in (2023, 2024):
+        (folder / "hive" / f"year={year}" / "site=a b").mkdir(parents=True)
+        pq.write_table(ordinary(), folder / "hive" / f"year={year}" / "site=a b" / "part.parquet")
+    return str(folder / "hive")
+
+
+def write_evolving(folder: Path) -> str:
+    (folder / "evolving").mkdir()
+    pq.write_table(pa.table({"a": pa.array([1, 2], pa.int32()), "b": ["x", "y"]}), folder / "evolving" / "1.parquet")
+    pq.write_table(pa.table({"c": [1.5, None], "a": [2**40, 4]}), folder / "evolving" / "2.parquet")
+    return str(folder / "evolving" / "*.parquet")
+
+
+def write_memory(folder: Path) -> str:
+    with fsspec.filesystem("memory").open(f"/{folder.name}/a.parquet", "wb") as stream:
+        pq.write_table(ordinary(), stream)
+    return f"memory://{folder.name}/a.parquet"
+
+
+def write_feather(folder: Path) -> str:
+    feather.write_feather(ordinary(), folder / "a.feather")
+    return str(folder / "a.feather")
+
+
+def write_database(folder: Path) -> str:
+    with duckdb.connect(str(folder / "shop.duckdb")) as connection:
+        connection.execute(
+            "CREATE TABLE \"or'ders\" AS SELECT i, ['a', 'b'][1 + i % 2]::ENUM ('a', 'b') AS e, i::BIT AS bit, "
+            "i::HUGEINT * 10::HUGEINT ** 30 AS huge, INTERVAL (i) DAY AS lag, 'infinity'::TIMESTAMP AS never, "
+            "uuid() AS u, '12:00:00+02'::TIMETZ AS at FROM range(120) AS t(i)"
+        ).fetchall()
+    return f"duckdb:///{folder}/shop.duckdb?table=or'ders"
+
+
+def pandas_frame(_: Path) -> Any:
+    frame = ordinary().to_pandas()
+    frame["mixed"] = [1, "a", None, 2.5] * (ROWS // 4)
+    frame["category"] = pd.Categorical(frame["c"])
+    frame["period"] = pd.period_range("2024-01", periods=ROWS, freq="D")
+    frame["nullable"] = pd.array([1, None] * (ROWS // 2), dtype="Int64")
+    frame[3] = frame["n"].astype(complex).astype(str)
+    return frame.set_index("n")
+
+
+def polars_frame(_: Path) -> Any:
+    frame = pl.from_arrow(ordinary())
+    assert isinstance(frame, pl.DataFrame)
+    return frame.with_columns(
+        category=pl.col("c").cast(pl.Categorical), took=pl.duration(hours=1), day=pl.date(2024, 1, 1), none=None
+    )
+
+
+def relation(_: Path) -> Any:
+    return duckdb.connect().sql("SELECT i, i % 3 AS label, NULL AS x, {'a': i} AS s FROM range(120) AS t(i)")
+
+
+SOURCES: dict[str, Callable[[Path], Any]] = {
+    f.__name__: f
+    for f in (write_csv, write_jsonl, write_hive, write_evolving, write_memory, write_feather, write_database,
+              pandas_frame, polars_frame, relation)
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", SOURCES)
+def test_source(name: str, tmp_path: Path) -> None:
+    result = audited(SOURCES[name](tmp_path), tmp_path)
+    assert result.dataset.rows in (ROWS, 2 * ROWS, 4)

@@ -4,7 +4,8 @@ import os
 import pickle
 import subprocess
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -146,9 +147,18 @@ def test_pickles_are_never_opened(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert not (tmp_path / "exploded").exists()
 
 
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that every user can reach: pytest's own are private to who runs the tests."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
+
+
 @pytest.mark.skipif(not hasattr(os, "seteuid"), reason="needs POSIX users")
-def test_no_permission(tmp_path: Path) -> None:
+def test_no_permission(open_folder: Path) -> None:
     """In a process of its own that gives up the superuser's rights, if it has them."""
+    tmp_path = open_folder
     parquet(tmp_path / "a.parquet")
     (tmp_path / "locked").mkdir()
     parquet(tmp_path / "locked" / "b.parquet")
@@ -162,8 +172,6 @@ folder = sys.argv[1]
 os.chmod(folder + "/a.parquet", 0)
 os.chmod(folder + "/locked", 0)
 if os.geteuid() == 0:
-    for place in (folder, os.path.dirname(folder), os.path.dirname(os.path.dirname(folder))):
-        os.chmod(place, 0o755)
     os.seteuid(65534)
 for name in ("a.parquet", "locked", "locked/b.parquet"):
     try:

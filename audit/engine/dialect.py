@@ -17,7 +17,11 @@ WHITE_SPACE = " \t\n\r\u00a0"
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
-    """Names and forms of one engine. Templates take `{x}`: the expression that they work on."""
+    """Names and forms of one engine. Templates take `{x}`: the expression that they work on.
+
+    `last_date` is the last day (and its negative the first) that `micros` and `truncate` take; empty where dates cannot
+    lie further away.
+    """
 
     name: str
     quote: str
@@ -32,6 +36,7 @@ class Dialect:
     timestamp: str
     quantile: str
     seeded_hash: str
+    last_date: str = ""
 
     def column(self, name: str) -> str:
         """Return a quoted identifier."""
@@ -98,6 +103,7 @@ DUCKDB = Dialect(
     timestamp="TIMESTAMP '{x}'",
     quantile="quantile_disc({x}, {p})",
     seeded_hash="hash({x}, {seed})",
+    last_date="290000-01-01",
 )
 
 SPARK = Dialect(

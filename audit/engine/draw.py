@@ -30,16 +30,23 @@ def sample_size(rows: int, columns: int, wanted: int) -> int:
     return min(rows, wanted, fitting)
 
 
-def sampled_columns(columns: Sequence[Column]) -> tuple[Column, ...]:
-    """Return the columns that the sample holds: binary and nested ones stay where they are."""
-    return tuple(c for c in columns if c.kind not in (ColumnKind.BINARY, ColumnKind.NESTED) or _is_list(c))
+def holds_values(column: Column) -> bool:
+    """Whether the sample holds a column's values: of a binary or nested one (an image, say) only which are there."""
+    if column.kind is ColumnKind.NESTED:  # lists of numbers are wanted: predicted probabilities may come as such
+        return column.type.rstrip("0123456789[]") in ("DOUBLE", "FLOAT")
+    return column.kind is not ColumnKind.BINARY
+
+
+def _value_sql(column: Column, dialect: Dialect) -> str:
+    name = dialect.column(column.name)
+    return name if holds_values(column) else f"CASE WHEN {name} IS NOT NULL THEN TRUE END"
 
 
 def sample_sql(
     columns: Sequence[Column], source: str, row_id: str, dialect: Dialect, *, rows: int, size: int, seed: int
 ) -> str:
     """Return the statement that draws slightly more than `size` rows (all, where size = rows)."""
-    names = [f"{dialect.column(c.name)} AS c{i}" for i, c in enumerate(columns)]
+    names = [f"{_value_sql(c, dialect)} AS c{i}" for i, c in enumerate(columns)]
     hashed = dialect.seeded_hash.format(x=row_id, seed=seed)
     outputs = ", ".join([*names, f"{row_id} AS row_", f"{hashed} AS hash_"])
     if size >= rows:
@@ -62,19 +69,18 @@ def draw(
     seed: int,
 ) -> Sampled:
     """Return the sample of at most `wanted` rows, in the order of the source."""
-    held = sampled_columns(columns)
-    size = sample_size(rows, len(held), wanted)
+    size = sample_size(rows, len(columns), wanted)
     parts, row_ids = [], np.empty(0, dtype=np.int64)
     # the choice of rows depends on nothing but their numbers, so that a wide table can be drawn in slices
-    for start in range(0, max(len(held), 1), COLUMNS_A_STATEMENT):
-        slice_ = held[start : start + COLUMNS_A_STATEMENT]
+    for start in range(0, max(len(columns), 1), COLUMNS_A_STATEMENT):
+        slice_ = columns[start : start + COLUMNS_A_STATEMENT]
         sql = sample_sql(slice_, source, row_id, dialect, rows=rows, size=size, seed=seed)
         table = connection.table(sql)
         order = _order(table, size)
         row_ids = np.asarray(table.column("row_").cast("int64").to_numpy())[order]
         parts.append(_in_order(table.select([f"c{i}" for i in range(len(slice_))]), order))
     row_ids.flags.writeable = False
-    return Sampled(_side_by_side(parts, [c.name for c in held]), row_ids, rows, seed)
+    return Sampled(_side_by_side(parts, [c.name for c in columns]), row_ids, rows, seed)
 
 
 def _order(table: Any, size: int) -> NDArray[np.int64]:
@@ -100,8 +106,3 @@ def _side_by_side(parts: list[Any], names: list[str]) -> Any:
     kinds = [field.type for part in parts for field in part.schema]
     schema = pa.schema([pa.field(name, kind) for name, kind in zip(names, kinds, strict=True)])
     return pa.Table.from_arrays(columns, schema=schema)
-
-
-def _is_list(column: Column) -> bool:
-    """Whether a nested column is a list of numbers, such as predicted probabilities."""
-    return column.kind is ColumnKind.NESTED and column.type.rstrip("0123456789[]") in ("DOUBLE", "FLOAT")

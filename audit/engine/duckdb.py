@@ -5,9 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
+
+from audit.errors import ConfigError, MemoryLimitError
 
 if TYPE_CHECKING:
     import duckdb
@@ -44,12 +47,25 @@ class Connection:
     _spill: str = ""
 
     def __enter__(self) -> Connection:
-        """Open the connection."""
+        """Open the connection.
+
+        Raises:
+            ConfigError: the spill folder cannot be made, or the limit on memory is unusable.
+        """
         import duckdb
 
-        self._spill = tempfile.mkdtemp(prefix="audit-", dir=self.limits.spill)
-        self._connection = duckdb.connect(":memory:", config=self._settings())
-        self._connection.execute("SET TimeZone = 'UTC'")
+        try:
+            self._spill = tempfile.mkdtemp(prefix="audit-", dir=self.limits.spill)
+        except OSError as error:
+            place = self.limits.spill or tempfile.gettempdir()
+            raise ConfigError(f"cannot spill to {place}: {error.strerror}; name another folder with --spill") from error
+        try:
+            self._connection = duckdb.connect(":memory:", config=self._settings())
+            self._connection.execute("SET TimeZone = 'UTC'")
+        except duckdb.Error as error:
+            shutil.rmtree(self._spill, ignore_errors=True)
+            problem = " ".join(str(error).split())
+            raise ConfigError(f"the SQL engine does not start with --memory {self.limits.memory}: {problem}") from error
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -78,13 +94,17 @@ class Connection:
 
         self.statements.append(sql)
         try:
-            return run()
+            with interruptible():
+                return run()
         except duckdb.OutOfMemoryException:
-            if self.limits.thread_count == 1:
-                raise
-        self._connection.execute("SET threads = 1")
+            self._connection.execute("SET threads = 1")
         try:
-            return run()
+            with interruptible():
+                return run()
+        except duckdb.OutOfMemoryException as error:
+            raise MemoryLimitError(
+                f"--memory {self.limits.memory} is too little for these data, even with spilling to disk; allow more"
+            ) from error
         finally:
             self._connection.execute(f"SET threads = {self.limits.thread_count}")
 
@@ -101,3 +121,14 @@ class Connection:
             "autoload_known_extensions": False,
             "allow_community_extensions": False,
         }
+
+
+@contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C during a statement be a KeyboardInterrupt: DuckDB makes it an error, which would pass for another."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "interrupted" in str(error).lower():
+            raise KeyboardInterrupt from error
+        raise

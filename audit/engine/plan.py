@@ -18,6 +18,7 @@ import numpy as np
 
 from audit.dataset import Column, ColumnKind
 from audit.engine.dialect import DUCKDB, Dialect
+from audit.engine.draw import holds_values
 from audit.engine.duckdb import Connection
 from audit.engine.sql import SCALARS, Shift, scalar_answer, scalar_terms
 from audit.engine.suspects import answer_suspects
@@ -167,10 +168,7 @@ class Engine:
         }
 
     def _shift(self, column: Column) -> Shift:
-        if (
-            column.kind not in (ColumnKind.NUMERIC, ColumnKind.BOOLEAN)
-            or column.name not in self.sample.table.schema.names
-        ):
+        if column.kind not in (ColumnKind.NUMERIC, ColumnKind.BOOLEAN):
             return Shift()
         values = self.sample.finite(column.name)
         if not len(values):
@@ -222,7 +220,9 @@ class Engine:
     def _countable(self, fact: ValueCounts) -> bool:
         """Whether to count all rows: always where the sample is all rows anyway or the sketch says few values."""
         column = next(c for c in self.columns if c.name == fact.column)
-        if self.sample.exact and column.name in self.sample.table.schema.names:
+        if not holds_values(column):
+            return True
+        if self.sample.exact:
             return False  # the sample holds every row: counting it is the same, without a scan
         return self._distinct(fact.column) <= fact.exact_up_to
 

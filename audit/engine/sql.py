@@ -69,7 +69,7 @@ def scalar_terms(fact: Fact, column: Column | None, dialect: Dialect, shift: Shi
         case Distinct(exact=exact):
             return (f"count(DISTINCT {name})" if exact else dialect.approx_distinct.format(x=name),)
         case TextCounts():
-            return _text_terms(name, dialect)
+            return _text_terms(string_of(column, dialect), dialect)
         case CountWhere(above=above, below=below):
             return (_count_where(column, dialect, above, below),)
     raise TypeError(f"{type(fact).__name__} is not a scalar fact")
@@ -118,11 +118,22 @@ def missing_if(column: Column, dialect: Dialect) -> str:
     return f"({name} IS NULL OR {dialect.nan(dialect.as_double(name))})" if column.floating else f"({name} IS NULL)"
 
 
+def time_of(column: Column, dialect: Dialect) -> str:
+    """Return a date or timestamp that functions of time take: dates may lie millions of years away."""
+    name = dialect.column(column.name)
+    if column.date_only and dialect.last_date:
+        first, last = f"DATE '-{dialect.last_date}'", f"DATE '{dialect.last_date}'"
+        return f"CASE WHEN {name} > {last} THEN {last} WHEN {name} < {first} THEN {first} ELSE {name} END"
+    if column.type == "TIMESTAMPTZ_NS":  # there are no functions for it
+        return f"CAST({name} AS TIMESTAMPTZ)"
+    return name
+
+
 def comparable(column: Column, dialect: Dialect) -> str:
     """Return an expression whose min, max and quantiles mean what they should and can be fetched without loss."""
     name = dialect.column(column.name)
     if column.kind is ColumnKind.TEMPORAL:
-        return dialect.micros.format(x=name)
+        return dialect.micros.format(x=time_of(column, dialect))
     if column.kind is ColumnKind.BOOLEAN or column.floating:
         return number(column, dialect)
     if column.kind in (ColumnKind.NESTED, ColumnKind.BINARY, ColumnKind.DURATION, ColumnKind.NULL):
@@ -178,6 +189,12 @@ def _moments(values: Sequence[Any], shift: Shift) -> MomentValues:
         m3 = s3 - 3 * a * s2 + 2 * n * a**3
         m4 = np.maximum(s4 - 4 * a * s3 + 6 * a * a * s2 - 3 * n * a**4, 0.0)
         return MomentValues(n, float(shift.center + c * a), float(c * c * m2), float(c**3 * m3), float(c**4 * m4))
+
+
+def string_of(column: Column, dialect: Dialect) -> str:
+    """Return a text column as such: functions of text do not take a UUID."""
+    name = dialect.column(column.name)
+    return name if column.type == "VARCHAR" else dialect.as_text(name)
 
 
 def text_conditions(text: str, dialect: Dialect) -> tuple[str, str]:

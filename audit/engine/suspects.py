@@ -80,10 +80,10 @@ def key_examples_sql(columns: Sequence[str], scan: Scan) -> str:
 def repeated_key_rows_sql(columns: Sequence[str], scan: Scan, row_id: str) -> str:
     """List the row numbers of keys that repeat: those that repeat most first, the rows of a key together."""
     complete = " AND ".join(f"NOT {missing_if(scan.columns[c], scan.dialect)}" for c in columns)
-    names = ", ".join(scan.name(c) for c in columns)
+    names = _places(columns)
     suspects = f"SELECT {_hash(columns, scan)} AS h FROM {scan.source} GROUP BY 1 HAVING count(*) > 1"
     rows = (
-        f"SELECT {names}, {row_id} AS row_ FROM {scan.source} "
+        f"SELECT {_placed(columns, scan)}, {row_id} AS row_ FROM {scan.source} "
         f"WHERE CASE WHEN {complete} THEN 1 ELSE 0 END = 1 AND {_hash(columns, scan)} IN ({suspects})"
     )
     counted = (
@@ -118,18 +118,24 @@ def repeated_hashes_sql(columns: Sequence[str], scan: Scan) -> str:
 
 def repeated_rows_sql(columns: Sequence[str], scan: Scan, row_id: str) -> str:
     """List the rows that truly repeat, among those whose hash does: count, first row number, the largest first."""
-    names = ", ".join(scan.name(c) for c in columns)
+    names = _places(columns)
     suspects = f"SELECT {_hash(columns, scan)} AS h FROM {scan.source} GROUP BY 1 HAVING count(*) > 1"
-    rows = f"SELECT {names}, {row_id} AS row_ FROM {scan.source} WHERE {_hash(columns, scan)} IN ({suspects})"
+    rows = (
+        f"SELECT {_placed(columns, scan)}, {row_id} AS row_ FROM {scan.source} "
+        f"WHERE {_hash(columns, scan)} IN ({suspects})"
+    )
     groups = f"SELECT count(*) AS n, min(row_) AS first_ FROM ({rows}) AS r GROUP BY {names} HAVING count(*) > 1"
     return f"SELECT n, first_, count(*) OVER (), sum(n) OVER () FROM ({groups}) AS g ORDER BY n DESC, first_ LIMIT 5"
 
 
 def extra_rows_sql(columns: Sequence[str], scan: Scan, row_id: str) -> str:
     """List the row numbers of repeats, the first of each group left out."""
-    names = ", ".join(scan.name(c) for c in columns)
+    names = _places(columns)
     suspects = f"SELECT {_hash(columns, scan)} AS h FROM {scan.source} GROUP BY 1 HAVING count(*) > 1"
-    rows = f"SELECT {names}, {row_id} AS row_ FROM {scan.source} WHERE {_hash(columns, scan)} IN ({suspects})"
+    rows = (
+        f"SELECT {_placed(columns, scan)}, {row_id} AS row_ FROM {scan.source} "
+        f"WHERE {_hash(columns, scan)} IN ({suspects})"
+    )
     ranked = f"SELECT row_, row_number() OVER (PARTITION BY {names} ORDER BY row_) AS place FROM ({rows}) AS r"
     return f"SELECT row_ FROM ({ranked}) AS g WHERE place > 1 ORDER BY row_ LIMIT {MOST_ROW_IDS}"
 
@@ -143,6 +149,15 @@ def row_sql(columns: Sequence[str], scan: Scan, row_id: str, row: int) -> str:
 def count_sql(scan: Scan) -> str:
     """Count the rows."""
     return f"SELECT count(*) FROM {scan.source}"
+
+
+def _placed(columns: Sequence[str], scan: Scan) -> str:
+    """Return columns under names of our own, which those of the statement (`h`, `n`, `row_` ...) cannot meet."""
+    return ", ".join(f"{scan.name(c)} AS c{i}" for i, c in enumerate(columns))
+
+
+def _places(columns: Sequence[str]) -> str:
+    return ", ".join(f"c{i}" for i in range(len(columns)))
 
 
 def _hash(columns: Sequence[str], scan: Scan) -> str:
@@ -186,20 +201,20 @@ def label_hashes_sql(fact: Conflicts, scan: Scan) -> str:
 def _label_pairs(fact: Conflicts, scan: Scan, row_id: str) -> str:
     """Distinct (features, label) among rows whose feature hash has more than one label."""
     label, h = scan.name(fact.label), _hash(fact.columns, scan)
-    names = ", ".join(scan.name(c) for c in fact.columns)
+    names = _places(fact.columns)
     labelled = f"NOT {missing_if(scan.columns[fact.label], scan.dialect)}"
     hashed = f"SELECT {h} AS h, {label} AS y, count(*) AS n FROM {scan.source} WHERE {labelled} GROUP BY 1, 2"
     suspects = f"SELECT h FROM ({hashed}) AS p GROUP BY h HAVING count(*) > 1"
     rows = (
-        f"SELECT {names}, {group_key(scan, fact.label)} AS y_, {row_id} AS row_ FROM {scan.source} "
-        f"WHERE {labelled} AND {h} IN ({suspects})"
+        f"SELECT {_placed(fact.columns, scan)}, {group_key(scan, fact.label)} AS y_, {row_id} AS row_ "
+        f"FROM {scan.source} WHERE {labelled} AND {h} IN ({suspects})"
     )
     return f"SELECT {names}, y_, count(*) AS n_, min(row_) AS first_ FROM ({rows}) AS r GROUP BY {names}, y_"
 
 
 def conflict_totals_sql(fact: Conflicts, scan: Scan, row_id: str) -> str:
     """Count groups of truly equal features with more than one label, their rows, and those off the majority label."""
-    names = ", ".join(scan.name(c) for c in fact.columns)
+    names = _places(fact.columns)
     groups = (
         f"SELECT sum(n_) AS n, max(n_) AS most FROM ({_label_pairs(fact, scan, row_id)}) AS q "
         f"GROUP BY {names} HAVING count(*) > 1"
@@ -209,7 +224,7 @@ def conflict_totals_sql(fact: Conflicts, scan: Scan, row_id: str) -> str:
 
 def conflict_list_sql(fact: Conflicts, scan: Scan, row_id: str) -> str:
     """List labels of groups in conflict, by group, each with its first row number."""
-    names = ", ".join(scan.name(c) for c in fact.columns)
+    names = _places(fact.columns)
     ranked = (
         f"SELECT y_, first_, count(*) OVER (PARTITION BY {names}) AS labels_, "
         f"min(first_) OVER (PARTITION BY {names}) AS group_ FROM ({_label_pairs(fact, scan, row_id)}) AS q"
@@ -252,11 +267,12 @@ def overlap_hashes_sql(fact: SplitOverlap, scan: Scan) -> str:
 
 def overlap_sql(fact: SplitOverlap, scan: Scan) -> str:
     """List pairs of splits with the values that truly occur in both, among those whose hash does."""
-    names = ", ".join(scan.name(c) for c in fact.columns)
+    names = _places(fact.columns)
     suspects = f"SELECT h FROM ({_split_rows(fact, scan)}) AS r GROUP BY h HAVING min(s) <> max(s)"
     split = scan.dialect.as_text(scan.name(fact.split))
     rows = (
-        f"SELECT {names}, {split} AS s, {_hash(fact.columns, scan)} AS h FROM {scan.source} WHERE {_usable(fact, scan)}"
+        f"SELECT {_placed(fact.columns, scan)}, {split} AS s, {_hash(fact.columns, scan)} AS h FROM {scan.source} "
+        f"WHERE {_usable(fact, scan)}"
     )
     cells = (
         f"SELECT {names}, min(h) AS h, s, count(*) AS n FROM ({rows}) AS r WHERE h IN ({suspects}) GROUP BY {names}, s"

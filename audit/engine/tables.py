@@ -22,7 +22,9 @@ from audit.engine.sql import (
     from_comparable,
     missing_if,
     scalar_answer,
+    string_of,
     text_conditions,
+    time_of,
 )
 from audit.facts import (
     CoMissing,
@@ -209,7 +211,8 @@ def text_counts(facts: Sequence[TextCounts], scan: Scan) -> Statement:
     branches = []
     for i, fact in enumerate(facts):
         blank, null_like = text_conditions("v", scan.dialect)
-        inner = f"SELECT {scan.name(fact.column)} AS v, count(*) AS n FROM {scan.source} GROUP BY 1"
+        value = string_of(scan.columns[fact.column], scan.dialect)
+        inner = f"SELECT {value} AS v, count(*) AS n FROM {scan.source} GROUP BY 1"
         sums = [f"sum(CASE WHEN {condition} THEN n ELSE 0 END)" for condition in ("v IS NOT NULL", blank, null_like)]
         branches.append(f"(SELECT {i} AS c, {', '.join(sums)}, min(length(v)), max(length(v)) FROM ({inner}) AS g)")
 
@@ -223,8 +226,7 @@ def _time_buckets(fact: TimeBuckets, scan: Scan, known: Known) -> Statement:
     every = fact.every or _finest_unit(known[Extremes(fact.column)], fact.buckets)
     if every is None:
         return Statement(None, lambda _: TimeBucketTable("day", (), (), (), dict.fromkeys(fact.missing, ())))
-    name = scan.name(fact.column)
-    start = scan.dialect.bucket(every, name)
+    start = scan.dialect.bucket(every, time_of(scan.columns[fact.column], scan.dialect))
     keys = [f"{scan.dialect.micros.format(x=start)} AS t"]
     group = ["t"]
     if fact.by is not None:
@@ -240,15 +242,22 @@ def _time_buckets(fact: TimeBuckets, scan: Scan, known: Known) -> Statement:
 
 
 def _read_buckets(fact: TimeBuckets, scan: Scan, every: str, rows: Rows) -> TimeBucketTable:
-    rows = [row for row in rows if row[0] is not None]
     zoned = scan.columns[fact.column].zoned
     first = 2 if fact.by is None else 3
+    found: dict[tuple[Any, ...], list[int]] = {}
+    for row in rows:
+        if row[0] is None:
+            continue
+        # periods beyond the calendar (years 1 to 9999) come to the same end of it
+        period = (time_from_micros(int(row[0]), zoned=zoned), *row[1 : first - 1])
+        counts = [int(count) for count in row[first - 1 :]]
+        found[period] = [a + b for a, b in zip(found[period], counts, strict=True)] if period in found else counts
     return TimeBucketTable(
         every,
-        tuple(time_from_micros(int(row[0]), zoned=zoned) for row in rows),
-        tuple(int(row[first - 1]) for row in rows),
-        () if fact.by is None else tuple(read_key(scan, fact.by, row[1]) for row in rows),
-        {c: tuple(int(row[first + i]) for row in rows) for i, c in enumerate(fact.missing)},
+        tuple(period[0] for period in found),
+        tuple(counts[0] for counts in found.values()),
+        () if fact.by is None else tuple(read_key(scan, fact.by, period[1]) for period in found),
+        {c: tuple(counts[i + 1] for counts in found.values()) for i, c in enumerate(fact.missing)},
     )
 
 
@@ -285,7 +294,7 @@ def _quantile_terms(value: str, probabilities: Sequence[float], dialect: Dialect
 
 
 def _lag(fact: LagQuantiles, scan: Scan) -> Statement:
-    earlier, later = (scan.dialect.micros.format(x=scan.name(c)) for c in (fact.earlier, fact.later))
+    earlier, later = (comparable(scan.columns[c], scan.dialect) for c in (fact.earlier, fact.later))
     lag = f"({later} - {earlier})"
     terms = _quantile_terms(lag, fact.probabilities, scan.dialect)
     sql = f"SELECT count({lag}), {count_if(f'{lag} < 0')}, max({lag}), {', '.join(terms)} FROM {scan.source}"

@@ -13,6 +13,9 @@ from audit.result import Result
 MOST_ACTIONS = 7
 """More than this is not a list of what to do, but a list of everything."""
 
+CHOICES = ("--select", "--ignore")
+"""Options that leave checks out because the user said so: nothing is missing there."""
+
 NOT_EVALUATED = (Status.NOT_APPLICABLE, Status.SKIPPED)
 
 
@@ -139,4 +142,5 @@ def partly_unchecked(result: Result) -> tuple[Unchecked, ...]:
 
 def missing_options(groups: Sequence[Unchecked]) -> tuple[str, ...]:
     """Return the command-line options that the reasons ask for, such as `--time`."""
-    return tuple(dict.fromkeys(option for group in groups for option in re.findall(r"--[a-z][a-z-]*", group.reason)))
+    found = (option for group in groups for option in re.findall(r"--[a-z][a-z-]*", group.reason))
+    return tuple(dict.fromkeys(option for option in found if option not in CHOICES))

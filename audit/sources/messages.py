@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from audit.errors import SourceError
+from audit.errors import AuditError, MemoryLimitError, SourceError
 
 _LONGEST = 300  # characters that we quote of another library's message
 ACCEPTED = (
@@ -32,13 +32,16 @@ def reading(uri: str, what: str = "data") -> Iterator[None]:
 
     Raises:
         SourceError: in place of errors of the operating system, DuckDB, Arrow, fsspec and codecs.
+        MemoryLimitError: in place of DuckDB's.
     """
     import duckdb
 
     try:
         yield
-    except SourceError:
+    except AuditError:
         raise
+    except duckdb.OutOfMemoryException as error:
+        raise MemoryLimitError(f"--memory is too little to read {uri}; allow more") from error
     except FileNotFoundError as error:
         raise SourceError(f"{uri} is not there; check the path") from error
     except PermissionError as error:

@@ -62,6 +62,8 @@ def bin_edges(ordered: Floats, *, most: int = 40, whole: bool = False) -> Floats
         low, high = q005, q995
     if high <= low:
         return np.array([low - 0.5, low + 0.5])
+    if not np.isfinite(high - low):  # wider than the numbers of a computer
+        return np.array([low, low / 2, 0.0, high / 2, high])
     if whole and high - low < most:
         return np.asarray(np.arange(np.floor(low), np.ceil(high) + 2) - 0.5, dtype=np.float64)
     width = 2 * (q75 - q25) / len(ordered) ** (1 / 3)
@@ -95,12 +97,14 @@ def density(ordered: Floats, low: float, high: float) -> tuple[Floats, Floats]:
         high: right end.
 
     Returns:
-        Points and density, float64[64] each; empty where the spread is zero or fewer than 10 values lie inside.
+        Points and density, float64[64] each; empty where the spread is zero or overflows, or fewer than 10 values lie
+        inside.
     """
     first, last = np.searchsorted(ordered, low, side="left"), np.searchsorted(ordered, high, side="right")
     inside = ordered[first:last]
-    deviation = float(inside.std()) if len(inside) >= 10 and high > low else 0.0
-    if deviation == 0:
+    with np.errstate(over="ignore", invalid="ignore"):  # the square of 1e300 is infinite
+        deviation = float(inside.std()) if len(inside) >= 10 and high > low else 0.0
+    if deviation == 0 or not np.isfinite(deviation):
         return np.empty(0), np.empty(0)
     q25, q75 = quantiles(inside, (0.25, 0.75)).tolist()
     spread = min(deviation, (q75 - q25) / 1.34) if q75 > q25 else deviation

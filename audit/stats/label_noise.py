@@ -290,9 +290,10 @@ class _LineFirst:
 
         self.line, self.rest = Ridge(), rest
 
-    def fit(self, matrix: Floats, target: Floats) -> None:
+    def fit(self, matrix: Floats, target: Floats) -> _LineFirst:
         self.line.fit(matrix, target)
         self.rest.fit(matrix, target - self.line.predict(matrix))
+        return self
 
     def predict(self, matrix: Floats) -> Floats:
         return np.asarray(self.line.predict(matrix) + self.rest.predict(matrix), dtype=np.float64)

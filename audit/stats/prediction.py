@@ -8,8 +8,8 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -305,28 +305,27 @@ def out_of_fold_probabilities(
         models: one maker of classifiers with `predict_proba`, or several.
         classes: number of classes; by default the largest code plus one.
         seed: of the models.
-        threads: how many models are fitted at once; by default the CPUs of this process, at most 4.
+        threads: how many trees of a forest are grown at once; by default the CPUs of this process, at most 4.
     """
     makers = [models] if callable(models) else list(models)
     size = int(labels.max()) + 1 if classes is None else classes
 
-    def fit(task: tuple[int, int]) -> Floats:
-        maker, fold = task
+    def fit(maker: int, fold: int) -> Floats:
         train, test = pairs[fold]
         found = np.zeros((test.size, size))
         present = np.unique(labels[train])
         if present.size == 1:  # most classifiers refuse to learn a single class
             found[:, present[0]] = 1.0
             return found
-        model = makers[maker](seed + fold)
-        model.fit(matrix[train], labels[train])
+        model = _fitted(makers[maker](seed + fold), matrix[train], labels[train], threads)
         found[:, np.asarray(model.classes_, dtype=np.int64)] = model.predict_proba(matrix[test])
         return found
 
     probabilities = np.zeros((len(labels), size))
-    tasks = [(maker, fold) for maker in range(len(makers)) for fold in range(len(pairs))]
-    for (_, fold), found in zip(tasks, _together(fit, tasks, threads), strict=True):
-        probabilities[pairs[fold][1]] += found
+    with _quiet_and_repeatable():
+        for maker in range(len(makers)):
+            for fold, (_, test) in enumerate(pairs):
+                probabilities[test] += fit(maker, fold)
     return probabilities / len(makers)
 
 
@@ -347,44 +346,44 @@ def out_of_fold_values(
     """
     makers = [models] if callable(models) else list(models)
 
-    def fit(task: tuple[int, int]) -> Floats:
-        maker, fold = task
+    def fit(maker: int, fold: int) -> Floats:
         train, test = pairs[fold]
         if trusted is not None:
             train = train[trusted[train]]
-        model = makers[maker](seed + fold)
-        model.fit(matrix[train], target[train])
+        model = _fitted(makers[maker](seed + fold), matrix[train], target[train], threads)
         return np.asarray(model.predict(matrix[test]), dtype=np.float64)
 
     values = np.zeros(len(target))
-    tasks = [(maker, fold) for maker in range(len(makers)) for fold in range(len(pairs))]
-    for (_, fold), found in zip(tasks, _together(fit, tasks, threads), strict=True):
-        values[pairs[fold][1]] += found
+    with _quiet_and_repeatable():
+        for maker in range(len(makers)):
+            for fold, (_, test) in enumerate(pairs):
+                values[test] += fit(maker, fold)
     return values / len(makers)
 
 
-def _together(
-    fit: Callable[[tuple[int, int]], Floats], tasks: list[tuple[int, int]], threads: int | None
-) -> list[Floats]:
-    """Run tasks on a few threads (scikit-learn's trees and neighbours release Python's lock), each on one core.
+@contextmanager
+def _quiet_and_repeatable() -> Iterator[None]:
+    """One core for each sum, because threads that add in the order they end change the last bits; no advice printed."""
+    from threadpoolctl import threadpool_limits
 
-    A model that spreads one fit over several threads adds floats in the order they end: one core each keeps every bit.
-    """
-    from threadpoolctl import threadpool_limits  # type: ignore[import-untyped]  # it ships no types
-
-    def alone(task: tuple[int, int]) -> Floats:
-        with threadpool_limits(1, user_api="openmp"):  # OpenMP keeps its limit by thread
-            return fit(task)
-
-    workers = threads or min(
-        4, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    )
     with warnings.catch_warnings(), threadpool_limits(1):
         warnings.simplefilter("ignore")  # a model's advice on convergence is no news to a reader of an audit
-        if workers <= 1 or len(tasks) <= 1:
-            return [alone(task) for task in tasks]
-        with ThreadPoolExecutor(workers) as pool:
-            return list(pool.map(alone, tasks))
+        yield
+
+
+def _fitted(model: Any, matrix: Floats, target: NDArray[Any], threads: int | None) -> Any:
+    """Fit a model; the trees of a forest (or of the forest that is the `rest` of a model) grow side by side.
+
+    That changes no bit of any tree. Prediction is on one core.
+    """
+    forest = getattr(model, "rest", model)
+    if not (hasattr(forest, "n_estimators") and hasattr(forest, "n_jobs")):
+        return model.fit(matrix, target)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    forest.n_jobs = threads or min(4, cores)
+    model.fit(matrix, target)
+    forest.n_jobs = 1
+    return model
 
 
 def extra_trees(*, classes: bool, trees: int = 100, min_leaf: int = 1, **options: Any) -> Model:

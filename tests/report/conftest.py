@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 import pytest
@@ -396,6 +397,8 @@ def wide(columns: int, findings: int, names: Sequence[str] = ()) -> Result:
     """A result with many columns and findings; the first columns are called `names`, the others `column_000` ..."""
     all_names = [*names, *(f"column_{i:03d}" for i in range(len(names), columns))][:columns]
     charts = [histogram(i, reference=i % 2 == 0) for i in range(8)]
+    numbers: dict[str, Any] = {"std": 3.25, "skewness": 0.4, "low": -4.0, "high": 88.5}
+    numbers["quantiles"] = {"0.05": 0.1, "0.5": 4.25, "0.95": 71.5}
     profiles = tuple(
         ColumnProfile(
             name,
@@ -408,7 +411,7 @@ def wide(columns: int, findings: int, names: Sequence[str] = ()) -> Result:
             0,
             1000 + i,
             True,
-            *((12.5 + i, 3.25, 0.4, -4.0, 88.5, {"0.05": 0.1, "0.5": 4.25, "0.95": 71.5}) if i % 4 else ()),
+            **(numbers | {"mean": 12.5 + i} if i % 4 else {}),
             chart=charts[i % 8] if i % 4 else bars([*names[:4], *(f"category {k}" for k in range(5))], name),
             basis=str(SAMPLE),
         )

@@ -3,15 +3,23 @@
 Every test that uses `page` also proves, at its end, that the page asked for nothing, logged nothing and broke no rule.
 """
 
+from __future__ import annotations
+
 import os
 import re
 import shutil
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
 from audit.report.render import render_html
+from audit.result import Result
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request
 
 playwright = pytest.importorskip("playwright.sync_api")
 pytestmark = pytest.mark.browser
@@ -31,7 +39,7 @@ ARGUMENTS = [
 
 
 @pytest.fixture(scope="module")
-def chromium():
+def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         if os.environ.get("CI"):
             pytest.fail("no chromium: apt-get install chromium fonts-dejavu-core poppler-utils")
@@ -43,35 +51,51 @@ def chromium():
 
 
 @pytest.fixture(scope="module")
-def browser(chromium):
+def browser(chromium: Browser) -> Iterator[BrowserContext]:
     context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light", offline=True)
     yield context
     context.close()
 
 
-def write(tmp_path_factory, name, result) -> Path:
+def write(tmp_path_factory: pytest.TempPathFactory, name: str, result: Result) -> Path:
     path = tmp_path_factory.mktemp("report") / f"{name}.html"
     path.write_text(render_html(result), "utf-8", newline="\n")
     return path
 
 
 @pytest.fixture(scope="module")
-def flights_path(tmp_path_factory, flights_result):
+def flights_path(tmp_path_factory: pytest.TempPathFactory, flights_result: Result) -> Path:
     return write(tmp_path_factory, "flights", flights_result)
 
 
 @pytest.fixture(scope="module")
-def hostile_path(tmp_path_factory, hostile_result):
+def hostile_path(tmp_path_factory: pytest.TempPathFactory, hostile_result: Result) -> Path:
     return write(tmp_path_factory, "hostile", hostile_result)
 
 
-def open_page(browser, path, address=""):
+LOGS: dict[Page, list[tuple[str, str]]] = {}  # what each open page said, asked for and popped up
+
+
+def open_page(browser: BrowserContext, path: Path, address: str = "") -> Page:
     page = browser.new_page()
-    page.log = []
-    page.on("console", lambda m: page.log.append((m.type, m.text[:200])) if m.type in ("error", "warning") else None)
-    page.on("pageerror", lambda e: page.log.append(("pageerror", str(e))))
-    page.on("dialog", lambda d: (page.log.append(("dialog", d.message)), d.dismiss()))
-    page.on("request", lambda r: page.log.append(("request", r.url)) if not is_own(r.url, path) else None)
+    log = LOGS[page] = []
+
+    def note_console(message: ConsoleMessage) -> None:
+        if message.type in ("error", "warning"):
+            log.append((message.type, message.text[:200]))
+
+    def note_dialog(dialog: Dialog) -> None:
+        log.append(("dialog", dialog.message))
+        dialog.dismiss()
+
+    def note_request(request: Request) -> None:
+        if not is_own(request.url, path):
+            log.append(("request", request.url))
+
+    page.on("console", note_console)
+    page.on("pageerror", lambda error: log.append(("pageerror", str(error))))
+    page.on("dialog", note_dialog)
+    page.on("request", note_request)
     page.add_init_script(
         "window.__v=[];document.addEventListener('securitypolicyviolation',e=>__v.push(e.violatedDirective))"
     )
@@ -80,32 +104,32 @@ def open_page(browser, path, address=""):
     return page
 
 
-def is_own(url, path):
-    return url.startswith(("data:", "blob:")) or url.split("#")[0] == path.as_uri()
+def is_own(url: str, path: Path) -> bool:
+    return url.startswith(("data:", "blob:")) or url.split("#", maxsplit=1)[0] == path.as_uri()
 
 
-def close(page):
-    violations, log = page.evaluate("window.__v"), page.log
+def close(page: Page) -> None:
+    violations, log = page.evaluate("window.__v"), LOGS.pop(page)
     page.close()
     assert log == []
     assert violations == []
 
 
 @pytest.fixture
-def page(browser, flights_path):
+def page(browser: BrowserContext, flights_path: Path) -> Iterator[Page]:
     one = open_page(browser, flights_path)
     yield one
     close(one)
 
 
 @pytest.fixture
-def hostile(browser, hostile_path):
+def hostile(browser: BrowserContext, hostile_path: Path) -> Iterator[Page]:
     one = open_page(browser, hostile_path)
     yield one
     close(one)
 
 
-def test_hostile_names_stay_text(hostile):
+def test_hostile_names_stay_text(hostile: Page) -> None:
     assert hostile.evaluate("window.__xss") is None
     assert hostile.locator("script").count() == 1
     assert hostile.locator("img, iframe, svg[onload], main b:has-text('bold')").count() == 0
@@ -116,7 +140,9 @@ def test_hostile_names_stay_text(hostile):
     assert hostile.evaluate("document.documentElement.scrollWidth") <= 1280
 
 
-def test_policy_stops_a_template_that_forgot_to_escape(browser, hostile_path, tmp_path):
+def test_policy_stops_a_template_that_forgot_to_escape(
+    browser: BrowserContext, hostile_path: Path, tmp_path: Path
+) -> None:
     bad = (
         "<img src='data:,x' onerror='window.__xss=1'><script>window.__xss=2</script>"
         "<svg onload='window.__xss=4'></svg><a id=j href='javascript:window.__xss=3'>j</a>"
@@ -130,11 +156,11 @@ def test_policy_stops_a_template_that_forgot_to_escape(browser, hostile_path, tm
     page.wait_for_timeout(300)
     assert page.evaluate("window.__xss") is None
     assert set(page.evaluate("window.__v")) == {"script-src-attr", "script-src-elem", "img-src", "style-src-attr"}
-    assert not [entry for entry in page.log if entry[0] == "dialog"]
+    assert not [entry for entry in LOGS.pop(page) if entry[0] == "dialog"]
     page.close()
 
 
-def test_findings_are_searched_filtered_and_sorted(page):
+def test_findings_are_searched_filtered_and_sorted(page: Page) -> None:
     shown = page.locator("#table tbody:visible")
     assert shown.count() == 10
     page.locator("#find").fill("COM001 dep_delay")
@@ -155,7 +181,7 @@ def test_findings_are_searched_filtered_and_sorted(page):
     assert head.get_attribute("aria-sort") == "ascending"
 
 
-def test_evidence_opens_by_click_and_by_link(page):
+def test_evidence_opens_by_click_and_by_link(page: Page) -> None:
     evidence = page.locator("#table tr.ev")
     assert evidence.first.is_hidden()
     page.locator("#table summary").first.click()
@@ -167,18 +193,18 @@ def test_evidence_opens_by_click_and_by_link(page):
     assert target.locator("tr.ev").is_visible()
 
 
-def test_link_shows_its_finding_even_when_filtered_away(page):
+def test_link_shows_its_finding_even_when_filtered_away(page: Page) -> None:
     page.locator("#by-severity").select_option("3")
     page.get_by_role("link", name="See the worst of 5 findings").click()
     page.locator("#table tbody:target").wait_for(state="visible")
 
 
-def test_score_card_filters_the_findings(page):
+def test_score_card_filters_the_findings(page: Page) -> None:
     page.locator("button[data-only=correlation]").click()
     assert page.locator("#table tbody:visible").count() == 2
 
 
-def test_columns_are_ordered_and_filtered(page):
+def test_columns_are_ordered_and_filtered(page: Page) -> None:
     names = "[...document.querySelectorAll('#cards article:not([hidden]) h3')].map(h=>h.textContent)"
     assert page.evaluate(names)[0] == "dep_delay"
     page.get_by_role("button", name="A–Z").click()
@@ -207,7 +233,7 @@ def test_columns_are_ordered_and_filtered(page):
         ("svg[aria-label^='Rows by class of origin']", r"origin: JFK\nrows: 30,000"),
     ],
 )
-def test_tooltips_say_the_numbers_under_the_pointer(page, picture, expected):
+def test_tooltips_say_the_numbers_under_the_pointer(page: Page, picture: str, expected: str) -> None:
     svg = page.locator(picture).first
     svg.scroll_into_view_if_needed()
     svg.hover()  # its middle
@@ -216,7 +242,7 @@ def test_tooltips_say_the_numbers_under_the_pointer(page, picture, expected):
     assert re.fullmatch(expected, tip.inner_text())
 
 
-def test_keyboard_alone_is_enough(page):
+def test_keyboard_alone_is_enough(page: Page) -> None:
     page.keyboard.press("Tab")
     assert page.evaluate("document.activeElement.className") == "skip"
     page.keyboard.press("Enter")
@@ -230,7 +256,7 @@ def test_keyboard_alone_is_enough(page):
     assert page.locator("th[data-by=s]").get_attribute("aria-sort") == "descending"
 
 
-def test_theme_follows_the_system_then_the_choice(browser, flights_path):
+def test_theme_follows_the_system_then_the_choice(browser: BrowserContext, flights_path: Path) -> None:
     page = open_page(browser, flights_path)
     background = "getComputedStyle(document.body).backgroundColor"
     light = page.evaluate(background)
@@ -250,7 +276,7 @@ def test_theme_follows_the_system_then_the_choice(browser, flights_path):
     close(page)
 
 
-def test_print_shows_the_verdict_findings_and_worst_columns_without_controls(page, tmp_path):
+def test_print_shows_the_verdict_findings_and_worst_columns_without_controls(page: Page, tmp_path: Path) -> None:
     if shutil.which("pdftotext") is None:
         pytest.skip("no pdftotext (poppler-utils)")
     path = tmp_path / "report.pdf"
@@ -263,13 +289,13 @@ def test_print_shows_the_verdict_findings_and_worst_columns_without_controls(pag
     assert "N725MQ" not in text  # a value of tailnum, a column without findings
 
 
-def test_narrow_window_needs_no_sideways_scrolling(page):
+def test_narrow_window_needs_no_sideways_scrolling(page: Page) -> None:
     page.set_viewport_size({"width": 400, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
     page.set_viewport_size({"width": 1280, "height": 900})
 
 
-def test_page_without_script_is_complete(chromium, flights_path):
+def test_page_without_script_is_complete(chromium: Browser, flights_path: Path) -> None:
     context = chromium.new_context(java_script_enabled=False, offline=True)
     page = context.new_page()
     page.goto(flights_path.as_uri())
@@ -282,7 +308,7 @@ def test_page_without_script_is_complete(chromium, flights_path):
     context.close()
 
 
-def test_axe_finds_nothing(page):
+def test_axe_finds_nothing(page: Page) -> None:
     """Accessibility rules of axe-core, where AXE_JS names its file (`npm pack axe-core`, MPL-2.0; not shipped)."""
     source = os.environ.get("AXE_JS")
     if not source:

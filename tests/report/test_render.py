@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from html.parser import HTMLParser
 
 import pytest
@@ -14,6 +15,7 @@ import pytest
 from audit.findings import Chart, Outcome, Status, View
 from audit.report.page import make_page
 from audit.report.render import render_html, templates
+from audit.result import Result
 
 VOID = {"meta", "rect", "path", "input", "br", "img", "link", "hr"}
 
@@ -27,13 +29,13 @@ class Reader(HTMLParser):
         self.words: list[str] = []
         self.feed(text)
 
-    def handle_starttag(self, tag, attrs):
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.tags.append((tag, dict(attrs)))
 
-    def handle_startendtag(self, tag, attrs):
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         self.handle_starttag(tag, attrs)
 
-    def handle_data(self, data):
+    def handle_data(self, data: str) -> None:
         self.words.append(data)
 
     @property
@@ -42,16 +44,16 @@ class Reader(HTMLParser):
 
 
 @pytest.fixture(scope="module")
-def flights_page(flights_result) -> str:
+def flights_page(flights_result: Result) -> str:
     return render_html(flights_result)
 
 
 @pytest.fixture(scope="module")
-def hostile_page(hostile_result) -> str:
+def hostile_page(hostile_result: Result) -> str:
     return render_html(hostile_result)
 
 
-def test_hostile_names_are_text(hostile_page):
+def test_hostile_names_are_text(hostile_page: str) -> None:
     reader = Reader(hostile_page)
     tags = [tag for tag, _ in reader.tags]
     assert tags.count("script") == tags.count("style") == 1
@@ -62,12 +64,14 @@ def test_hostile_names_are_text(hostile_page):
         assert not (attributes.get("href") or "#").startswith("javascript:")
     assert "\\u202egnp.exe" in reader.text
     assert "n" * 700 not in reader.text
-    body = hostile_page.split("</style>")[-1]
+    body = hostile_page.rsplit("</style>", maxsplit=1)[-1]
     assert not [c for c in body if not c.isprintable() and c not in "\n\t\u2068\u2069"]
     assert "\u2068中文列名 العربية\u2069: " in body  # isolated: it must not move the number that follows
 
 
-def test_ids_are_unique_and_links_lead_somewhere(flights_page, hostile_page, make_wide):
+def test_ids_are_unique_and_links_lead_somewhere(
+    flights_page: str, hostile_page: str, make_wide: Callable[[int, int], Result]
+) -> None:
     for page in (flights_page, hostile_page, render_html(make_wide(40, 300))):
         reader = Reader(page)
         ids = [a["id"] for _, a in reader.tags if "id" in a]
@@ -77,7 +81,7 @@ def test_ids_are_unique_and_links_lead_somewhere(flights_page, hostile_page, mak
         assert targets <= set(ids)
 
 
-def test_duplicated_fingerprints_still_get_their_own_ids(flights_result):
+def test_duplicated_fingerprints_still_get_their_own_ids(flights_result: Result) -> None:
     outcome = flights_result.outcomes[0]
     doubled = dataclasses.replace(outcome, findings=outcome.findings + outcome.findings)
     ids = [
@@ -87,10 +91,14 @@ def test_duplicated_fingerprints_still_get_their_own_ids(flights_result):
     assert len(ids) == len(set(ids)) == 10
 
 
-def test_policy_carries_the_hash_of_what_is_inlined(flights_page):
-    policy = re.search(r'Content-Security-Policy" content="([^"]+)"', flights_page).group(1).replace("&#39;", "'")
+def test_policy_carries_the_hash_of_what_is_inlined(flights_page: str) -> None:
+    found = re.search(r'Content-Security-Policy" content="([^"]+)"', flights_page)
+    assert found is not None
+    policy = found.group(1).replace("&#39;", "'")
     for tag, directive in (("script", "script-src"), ("style", "style-src")):
-        inlined = re.search(rf"<{tag}>(.*?)</{tag}>", flights_page, re.S).group(1)
+        element = re.search(rf"<{tag}>(.*?)</{tag}>", flights_page, re.S)
+        assert element is not None
+        inlined = element.group(1)
         assert "\r" not in inlined
         digest = base64.b64encode(hashlib.sha256(inlined.encode()).digest()).decode()
         assert f"{directive} 'sha256-{digest}'" in policy
@@ -100,14 +108,14 @@ def test_policy_carries_the_hash_of_what_is_inlined(flights_page):
     assert flights_page.index("Content-Security-Policy") < flights_page.index("<style>")
 
 
-def test_nothing_is_fetched(flights_page):
+def test_nothing_is_fetched(flights_page: str) -> None:
     outside = re.findall(
         r"""(?:src|href|action)=["']?(?!#)[^"'\s>]+|url\([^)]*\)|@import|https?://[^\s"<]+""", flights_page
     )
     assert outside == []
 
 
-def test_templates_cannot_forget_to_escape():
+def test_templates_cannot_forget_to_escape() -> None:
     for path in templates().glob("*.html"):
         text = path.read_text("utf-8")
         assert "|safe" not in text.replace(" ", "")
@@ -120,14 +128,14 @@ def test_templates_cannot_forget_to_escape():
         assert word not in script
 
 
-def test_no_number_is_nan_or_none(flights_page, hostile_page):
+def test_no_number_is_nan_or_none(flights_page: str, hostile_page: str) -> None:
     for page in (flights_page, hostile_page):
         words = Reader(page.split("</style>")[1].split("</script>", 1)[1]).text
         assert not re.search(r"\b(nan|NaN|inf|Infinity|None|undefined)\b", re.sub(r"of them NaN|\bNan\b", "", words))
         assert "Undefined" not in page
 
 
-def test_same_result_twice_is_byte_identical_in_another_process_too(flights_result, flights_page):
+def test_same_result_twice_is_byte_identical_in_another_process_too(flights_result: Result, flights_page: str) -> None:
     assert render_html(flights_result) == flights_page
     program = (
         "import importlib.util, hashlib, sys; s = importlib.util.spec_from_file_location('made', sys.argv[1]);"
@@ -140,7 +148,7 @@ def test_same_result_twice_is_byte_identical_in_another_process_too(flights_resu
     assert run.stdout.strip() == hashlib.sha256(flights_page.encode()).hexdigest()
 
 
-def test_verdict_comes_first_and_says_what_was_not_checked(flights_page):
+def test_verdict_comes_first_and_says_what_was_not_checked(flights_page: str) -> None:
     text = re.sub(r"\s+", " ", Reader(flights_page).text)
     order = ["Not ready to train on", "What to do", "What was not checked", "Six dimensions", "Findings", "Columns"]
     places = [text.index(f" {word} ", text.index("Skip to")) for word in ["Not ready to train on", *order[1:4]]]
@@ -152,7 +160,7 @@ def test_verdict_comes_first_and_says_what_was_not_checked(flights_page):
     assert "fewer than 30 rows with both values" in text
 
 
-def test_all_that_the_result_holds_is_on_the_page(flights_result, flights_page):
+def test_all_that_the_result_holds_is_on_the_page(flights_result: Result, flights_page: str) -> None:
     reader = Reader(flights_page)
     text = reader.text
     for finding in flights_result.findings:
@@ -171,7 +179,7 @@ def test_all_that_the_result_holds_is_on_the_page(flights_result, flights_page):
     assert all(a.get("aria-label") for tag, a in reader.tags if tag == "svg" and a.get("role") == "img")
 
 
-def test_examples_are_shown_only_on_request(flights_result, flights_page):
+def test_examples_are_shown_only_on_request(flights_result: Result, flights_page: str) -> None:
     assert "1545 EWR" not in flights_page
     assert "Example values are left out" in flights_page
     shown = render_html(flights_result, include_samples=True)
@@ -179,13 +187,13 @@ def test_examples_are_shown_only_on_request(flights_result, flights_page):
     assert "Example values are left out" not in shown
 
 
-def test_a_broken_picture_does_not_cost_the_report(flights_result):
+def test_a_broken_picture_does_not_cost_the_report(flights_result: Result) -> None:
     bad = Outcome("ABC001", "a", "correlation", Status.PASS, "fine", views=(View(Chart("bars", "<b>bad", {})),))
     page = render_html(dataclasses.replace(flights_result, outcomes=(bad,)))
     assert "The picture “&lt;b&gt;bad” could not be drawn" in page
 
 
-def test_empty_results_render(flights_result):
+def test_empty_results_render(flights_result: Result) -> None:
     page = render_html(
         dataclasses.replace(flights_result, outcomes=(), columns=(), roles=(), settings={}, approximations=())
     )
@@ -193,7 +201,7 @@ def test_empty_results_render(flights_result):
     assert "no check took part" in page
 
 
-def test_size_and_time(make_wide):
+def test_size_and_time(make_wide: Callable[[int, int], Result]) -> None:
     render_html(make_wide(2, 2))  # templates are compiled once a process
     for columns, findings, megabytes, seconds in ((200, 600, 1.2, 1.5), (500, 1500, 2.5, 1.5), (1000, 1500, 5.0, 1.5)):
         result = make_wide(columns, findings)
@@ -203,13 +211,13 @@ def test_size_and_time(make_wide):
         assert len(page.encode()) < megabytes * 1e6, columns
 
 
-def test_very_wide_data_lists_what_has_no_card(make_wide):
+def test_very_wide_data_lists_what_has_no_card(make_wide: Callable[[int, int], Result]) -> None:
     page = render_html(make_wide(1200, 30))
     assert "200 more columns without a card" in page
     assert "column_1199" in page
 
 
-def test_jinja_is_imported_only_when_a_page_is_drawn():
+def test_jinja_is_imported_only_when_a_page_is_drawn() -> None:
     program = (
         "import sys, audit.report.formats, audit.report.render; print('jinja2' in sys.modules, 'numpy' in sys.modules)"
     )

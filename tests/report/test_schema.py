@@ -1,6 +1,7 @@
 """The published JSON schema fits what is written, and what is written holds nothing that the schema does not name."""
 
 import json
+from collections.abc import Callable
 from importlib.resources import files
 from typing import Any
 
@@ -13,7 +14,8 @@ from audit.result import SCHEMA_VERSION, Result
 
 @pytest.fixture(scope="module")
 def schema() -> dict[str, Any]:
-    return json.loads((files("audit.report.formats") / "result.schema.json").read_text("utf-8"))
+    schema: dict[str, Any] = json.loads((files("audit.report.formats") / "result.schema.json").read_text("utf-8"))
+    return schema
 
 
 def closed(part: Any) -> Any:
@@ -32,20 +34,24 @@ def body(result: Result) -> Any:
     return json.loads(FORMATS["json"](result))
 
 
-def test_schema_is_a_schema(schema):
+def test_schema_is_a_schema(schema: dict[str, Any]) -> None:
     Draft202012Validator.check_schema(schema)
     assert "additive only" in schema["description"]
     assert SCHEMA_VERSION.startswith("1.")
 
 
-def test_real_and_hostile_results_fit(schema, flights_result, hostile_result, make_wide):
+def test_real_and_hostile_results_fit(
+    schema: dict[str, Any], flights_result: Result, hostile_result: Result, make_wide: Callable[[int, int], Result]
+) -> None:
     for result in (flights_result, make_wide(5, 20), make_wide(1, 0)):
         Draft202012Validator(schema).validate(body(result))
     found = list(Draft202012Validator(schema).iter_errors(body(hostile_result)))
     assert [list(error.path) for error in found] == [["outcomes", 4, "dimension"]]  # a dimension that does not exist
 
 
-def test_every_property_is_published(schema, flights_result, make_wide):
+def test_every_property_is_published(
+    schema: dict[str, Any], flights_result: Result, make_wide: Callable[[int, int], Result]
+) -> None:
     for result in (flights_result, make_wide(5, 20)):
         Draft202012Validator(closed(schema)).validate(body(result))
 
@@ -61,7 +67,9 @@ def test_every_property_is_published(schema, flights_result, make_wide):
         (("schema_version",), "2.0"),
     ],
 )
-def test_schema_refuses_what_is_wrong(schema, flights_result, path, value):
+def test_schema_refuses_what_is_wrong(
+    schema: dict[str, Any], flights_result: Result, path: tuple[Any, ...], value: Any
+) -> None:
     broken = body(flights_result)
     part = broken
     for step in path[:-1]:
@@ -70,7 +78,7 @@ def test_schema_refuses_what_is_wrong(schema, flights_result, path, value):
     assert not Draft202012Validator(schema).is_valid(broken)
 
 
-def test_json_has_no_nan_and_is_the_same_twice(flights_result):
+def test_json_has_no_nan_and_is_the_same_twice(flights_result: Result) -> None:
     text = FORMATS["json"](flights_result)
     assert text == FORMATS["json"](flights_result)
 

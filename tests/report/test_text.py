@@ -2,6 +2,7 @@
 
 import dataclasses
 import re
+from collections.abc import Callable
 
 import pytest
 
@@ -14,20 +15,20 @@ from audit.result import Result
 ANSI = re.compile(r"\x1b\[\d+m")
 
 
-def test_one_line_a_finding_with_subject_code_severity_message(flights_result):
+def test_one_line_a_finding_with_subject_code_severity_message(flights_result: Result) -> None:
     lines = render_text(flights_result).splitlines()
     expected = "dep_time misses 2.45% of its values (8,255 of 336,776 rows, limit 2%)."
     assert f"flights.parquet:dep_time COM001 warn {expected}" in lines
     assert sum(" COM001 warn " in line for line in lines) == 5
 
 
-def test_summary_counts_checks_and_names_the_missing_options(flights_result):
+def test_summary_counts_checks_and_names_the_missing_options(flights_result: Result) -> None:
     text = render_text(flights_result)
     assert "6 dimensions: 1 fail, 1 error, 3 warn, 2 pass, 3 not evaluated (no --label, --time) in 2.1 s" in text
     assert text.endswith("-> why and how to fix: audit explain REP001\n")
 
 
-def test_roles_reasons_and_approximations_are_said(flights_result):
+def test_roles_reasons_and_approximations_are_said(flights_result: Result) -> None:
     text = re.sub(r"\s+", " ", render_text(flights_result, width=60))
     assert "label: none (no column is named like a label)" in text
     assert "time: time_hour (timestamp column named like a time)" in text
@@ -36,7 +37,7 @@ def test_roles_reasons_and_approximations_are_said(flights_result):
     assert "COR003 error the check broke" in text
 
 
-def test_many_findings_of_a_check_do_not_flood(make_wide):
+def test_many_findings_of_a_check_do_not_flood(make_wide: Callable[[int, int], Result]) -> None:
     result = make_wide(50, 3000)
     short, full = render_text(result).splitlines(), render_text(result, verbose=True).splitlines()
     assert sum(" COM001 " in line for line in short) == 11
@@ -44,21 +45,21 @@ def test_many_findings_of_a_check_do_not_flood(make_wide):
     assert sum(" COM001 " in line for line in full) == 1000
 
 
-def test_control_characters_reach_no_terminal(hostile_result):
+def test_control_characters_reach_no_terminal(hostile_result: Result) -> None:
     for text in (render_text(hostile_result, verbose=True), ANSI.sub("", render_text(hostile_result, color=True))):
         assert not [c for c in text if not c.isprintable() and c != "\n"]
     assert "nul\\u0000esc\\u001b[31mred\\u0007bell" in render_text(hostile_result)
     assert max(map(len, render_text(hostile_result, verbose=True).splitlines())) < 12_000
 
 
-def test_color_only_when_asked(flights_result):
+def test_color_only_when_asked(flights_result: Result) -> None:
     assert "\x1b" not in render_text(flights_result)
     colored = render_text(flights_result, color=True)
     assert "\x1b[31mfail\x1b[0m" in colored
     assert ANSI.sub("", colored) == render_text(flights_result)
 
 
-def test_explanations_wrap_at_the_width(flights_result):
+def test_explanations_wrap_at_the_width(flights_result: Result) -> None:
     lines = render_text(flights_result, width=60).splitlines()
     assert max(len(line) for line in lines if line.startswith("  ")) <= 60
 
@@ -81,12 +82,12 @@ def with_statuses(result: Result, *statuses: Status) -> Result:
         ("", "Not assessed: no check took part."),
     ],
 )
-def test_verdict_is_one_sentence(flights_result, statuses, sentence):
+def test_verdict_is_one_sentence(flights_result: Result, statuses: str, sentence: str) -> None:
     result = with_statuses(flights_result, *map(Status, statuses.split()))
     assert str(verdict(result)) == sentence
 
 
-def test_actions_are_at_most_seven_worst_first_and_leave_info_out(flights_result):
+def test_actions_are_at_most_seven_worst_first_and_leave_info_out(flights_result: Result) -> None:
     basis = Basis(10, 10)
     outcomes = tuple(
         Outcome(
@@ -105,7 +106,7 @@ def test_actions_are_at_most_seven_worst_first_and_leave_info_out(flights_result
     assert more == 3
 
 
-def test_every_format_is_registered_and_gives_text(flights_result):
+def test_every_format_is_registered_and_gives_text(flights_result: Result) -> None:
     assert set(FORMATS) >= {"text", "json", "html"}
     for name, render in FORMATS.items():
         assert len(render(flights_result)) > 500, name
@@ -114,13 +115,13 @@ def test_every_format_is_registered_and_gives_text(flights_result):
 @pytest.mark.parametrize(
     "code", [0x00, 0x1B, 0x7F, 0x85, 0xAD, 0x200B, 0x202E, 0x2066, 0xFEFF, 0xE000, 0xD800, 0xE0001]
 )
-def test_invisible_characters_are_made_visible(code):
+def test_invisible_characters_are_made_visible(code: int) -> None:
     shown = visible(f"a{chr(code)}b")
     assert shown.isprintable()
     assert f"{code:04x}" in shown
 
 
-def test_numbers_and_shares_never_round_to_a_false_whole():
+def test_numbers_and_shares_never_round_to_a_false_whole() -> None:
     assert percent(0.999999999) == ">99.9999%"
     assert percent(1e-9) == "1.0e-07%"
     assert percent(0.12345) == "12.3%"

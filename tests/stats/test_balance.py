@@ -1,5 +1,6 @@
 """Balance of classes against scipy, scikit-learn and cleanlab, and what must hold whatever the counts."""
 
+from random import Random
 from types import SimpleNamespace
 
 import numpy as np
@@ -37,9 +38,9 @@ def test_balance_keeps_its_bounds(counts: list[int]) -> None:
 
 
 @given(COUNTS, st.randoms(use_true_random=False))
-def test_order_of_classes_and_duplication_change_nothing(counts: list[int], random: object) -> None:
+def test_order_of_classes_and_duplication_change_nothing(counts: list[int], random: Random) -> None:
     shuffled = list(counts)
-    random.shuffle(shuffled)  # type: ignore[attr-defined]  # a random.Random
+    random.shuffle(shuffled)
     one, other = balance_of(counts), balance_of([3 * c for c in shuffled])
     assert one.ratio == pytest.approx(other.ratio)
     assert one.effective_classes == pytest.approx(other.effective_classes)

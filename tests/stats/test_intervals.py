@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from numpy.typing import NDArray
 from scipy.stats import bootstrap, false_discovery_control
 from statsmodels.stats.proportion import proportion_confint
 
@@ -77,7 +80,11 @@ def test_bootstrap_of_a_mean_is_near_scipy_and_seeded() -> None:
 
 def test_bootstrap_keeps_rows_whole() -> None:
     paired = np.column_stack([np.arange(50), np.arange(50) * 2]).astype(np.float64)
-    low, high = bootstrap_interval(paired, lambda v: float((v[:, 1] - 2 * v[:, 0]).sum()), seed=0, repeats=50)
+
+    def difference(rows: NDArray[Any]) -> float:
+        return float((rows[:, 1] - 2 * rows[:, 0]).sum())
+
+    low, high = bootstrap_interval(paired, difference, seed=0, repeats=50)
     assert (low, high) == (0.0, 0.0)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -180,14 +181,14 @@ def test_the_p_value_of_the_floor_is_that_of_two_binomial_tests() -> None:
 @pytest.mark.parametrize("shape", ["normal", "laplace", "t3", "t2", "lognormal"])
 def test_real_tails_are_thinner_than_the_expected_one(shape: str) -> None:
     random = np.random.default_rng(7)
-    draw = {
+    draws: dict[str, Callable[[], Floats]] = {
         "normal": lambda: random.normal(size=20_000),
         "laplace": lambda: random.laplace(size=20_000),
         "t3": lambda: random.standard_t(3, 20_000),
         "t2": lambda: random.standard_t(2, 20_000),
         "lognormal": lambda: random.lognormal(size=20_000),
-    }[shape]
-    values = draw()
+    }
+    values = draws[shape]()
     sizes = np.abs(values - np.median(values))
     sizes /= 1.4826 * np.median(sizes)
     assert np.mean(sizes > 6) <= expected_tail(sizes, 6.0) * 1.05 + 1e-4

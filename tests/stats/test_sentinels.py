@@ -85,7 +85,7 @@ def seconds(text: str) -> float:
 
 
 def birthdays(n: int = 2_000) -> Floats:
-    return seconds("1930-01-01") + 86_400.0 * np.random.default_rng(0).integers(0, 70 * 365, n)
+    return seconds("1930-01-01") + 86_400.0 * np.random.default_rng(0).integers(0, 70 * 365, n).astype(float)
 
 
 def test_1900_among_birthdays_is_found_by_its_frequency() -> None:
@@ -99,12 +99,12 @@ def test_1970_among_birthdays_is_a_birthday() -> None:
 
 
 def test_1970_among_orders_of_2023_is_found_by_its_distance() -> None:
-    orders = seconds("2023-01-01") + 3_600.0 * np.arange(2_000)
+    orders = seconds("2023-01-01") + 3_600.0 * np.arange(2_000).astype(float)
     assert [s.value for s in date_sentinels(with_value(orders, 0.0, 0.01))] == [0.0]
 
 
 def test_the_end_of_the_calendar_is_found_however_rare() -> None:
-    orders = seconds("2023-01-01") + 3_600.0 * np.arange(2_000)
+    orders = seconds("2023-01-01") + 3_600.0 * np.arange(2_000).astype(float)
     orders[0] = seconds("9999-12-31T23:59:59")
     assert [s.count for s in date_sentinels(orders)] == [1]
 

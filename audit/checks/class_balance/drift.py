@@ -60,7 +60,7 @@ class BalanceByGroupAndTime:
     split by time or by group and report scores for each.
 
     Options:
-        by_time: distance beyond chance of a period that is worth a warning (0 to 1).
+        by_time: distance beyond chance of a period that is worth a warning (0 to 1; our choice).
         by_group: the same for a group; groups differ rightly more often.
         significance: false discovery rate of the chi-square tests.
         least: groups and periods with fewer labelled rows are not judged.

@@ -36,7 +36,7 @@ class ClassImbalance:
 
     Options:
         warn: ratio of largest to smallest class (Deepchecks: 10).
-        fail: the same, for fail.
+        fail: the same, for fail (our choice).
         many_classes: above this many classes the ratio is not judged.
         unevenness: 1 - H / ln K from which many classes are worth a warning (ydata-profiling: 0.5).
         support: fewer rows in a class than this is a warning.
@@ -143,7 +143,8 @@ class ClassImbalance:
         rows = sum(classes[v] for v in short)
         yield Finding(
             self.code, (label,), Severity.FAIL if fails else Severity.WARN,
-            f"{label}: {len(short):,} of {len(classes):,} classes have fewer than {limit} rows: {named}; "
+            f"{label}: {len(short):,} of {len(classes):,} classes {'has' if len(short) == 1 else 'have'} fewer than "
+            f"{limit} rows: {named}; "
             + (f"stratified {self.folds}-fold validation is impossible" if fails
                else "too few to learn or to measure them"),
             "smallest_class", smallest, limit, basis,

@@ -34,7 +34,7 @@ class NumericTargetShape:
     look for a unit mix-up or a missing grouping feature behind humps. Nothing here makes data unusable.
 
     Options:
-        tail: share of squared deviation carried by 1% of rows, for a warning (a normal distribution has 0.085).
+        tail: share of squared deviation carried by 1% of rows, for a warning (our choice; normal: 0.085).
         skew: absolute skewness that is mentioned.
         zeros: share of zeros that is a warning.
         pile: share of any other single value that is a warning.

@@ -41,7 +41,7 @@ class SplitBalance:
     split by time may differ rightly: then say so and report scores per class.
 
     Options:
-        warn: distance beyond chance (0 to 1).
+        warn: distance beyond chance (0 to 1) that is worth a warning; this limit and the next are our choice.
         fail: the same, for fail.
         significance: false discovery rate of the chi-square tests.
     """

@@ -13,7 +13,7 @@ from audit.checks.completeness._wording import equals, nothing_to_judge, percent
 from audit.dataset import ColumnKind, Dataset, Kind
 from audit.facts import Asks, Extremes, ExtremeValues, Facts, Missing, MissingCounts, Sample, Value, quote_name
 from audit.findings import Basis, Finding, Judgement, Measurement, NotEvaluated, Severity
-from audit.sample import Sampled, plain_value
+from audit.sample import Sampled, cells, plain_value
 
 ORDERED = (ColumnKind.NUMERIC, ColumnKind.BOOLEAN, ColumnKind.TEXT, ColumnKind.TEMPORAL)
 REMEDY = (
@@ -39,7 +39,7 @@ class ConstantColumns:
         reported as `info` only.
 
     Options:
-        near: share (0 to 1) of one value from which a column is nearly constant.
+        near: share (0 to 1) of one value from which a column is nearly constant (our choice).
         smallest: number of values below which a column is not judged.
     """
 
@@ -147,14 +147,14 @@ def most_frequent(sample: Sampled, column: str, text: bool) -> tuple[Any, int, i
         return None, 0, 0
     rows = np.flatnonzero(~missing)
     probe = rows[np.linspace(0, known - 1, min(101, known)).astype(np.int64)]
-    cells = sample.table.column(column).take(probe).to_pylist()
-    candidate = max(cells, key=cells.count)
+    probed = cells(sample.table.column(column).take(probe))
+    candidate = max(probed, key=probed.count)
     if text:
         import pyarrow.compute as pc
 
         return candidate, int(pc.sum(pc.equal(sample.table.column(column), candidate)).as_py() or 0), known
     numbers = sample.numbers(column)
-    return candidate, int((numbers == numbers[probe[cells.index(candidate)]]).sum()), known
+    return candidate, int((numbers == numbers[probe[probed.index(candidate)]]).sum()), known
 
 
 def _shown(value: Value) -> str:

@@ -53,7 +53,7 @@ class DisguisedMissing:
 
     Options:
         warn: share (0 to 1) of rows from which blank or null-like strings, and code-like sentinels, warn; below: info.
-        share: smallest share (0 to 1) of sampled values that makes a number or a date suspicious.
+        share: smallest share (0 to 1) of sampled values that makes a number or a date suspicious (our choice).
         ignore: columns that are not judged.
     """
 

@@ -39,7 +39,7 @@ class DuplicatedRows:
 
     Options:
         warn: share (0 to 1) of repeated rows above which the check warns.
-        fail: share (0 to 1) of repeated rows above which it fails.
+        fail: share (0 to 1) of repeated rows above which it fails (our choice).
     """
 
     code: ClassVar[str] = "KEY001"
@@ -89,7 +89,7 @@ class DuplicatedRows:
             code=self.code,
             columns=(),
             severity=severity,
-            message=f"{answer.extra:,} of {answer.rows:,} rows repeat an earlier row in every column "
+            message=f"{answer.extra:,} of {answer.rows:,} rows {_repeat(answer.extra)} an earlier row in every column "
             f"({percent(share)}; {counted(answer.groups, 'distinct row')}, the most frequent {answer.largest:,} "
             f"times), limit {percent(limit)}{chance}",
             statistic="duplicate_share",
@@ -115,8 +115,8 @@ class DuplicatedRows:
             code=self.code,
             columns=(),
             severity=Severity.INFO,
-            message=f"{extra:,} of {answer.rows:,} rows repeat an earlier row in every column but the key {key} "
-            f"({percent(share)}), limit 0%",
+            message=f"{extra:,} of {answer.rows:,} rows {_repeat(extra)} an earlier row in every column but the key "
+            f"{key} ({percent(share)}), limit 0%",
             statistic="duplicate_share_without_key",
             value=share,
             limit=0.0,
@@ -175,6 +175,10 @@ def _evidence(answer: DuplicateCounts) -> dict[str, Any]:
         "largest": answer.largest,
         "examples": [{"rows": n, "row": _plain_row(row)} for n, row in answer.examples],
     }
+
+
+def _repeat(count: int) -> str:
+    return "repeats" if count == 1 else "repeat"
 
 
 def _plain_number(value: Value) -> float | str:

@@ -28,8 +28,9 @@ class KeyUniqueness:
         part of it. A key is never judged from a sample or a sketch.
     Why it matters: a repeated key multiplies rows in every join, counts the same thing twice in training, and lets one
         thing stand on both sides of a split.
-    What to do: drop the copies, repair the join that made them, or complete the key. Where the guessed key is not meant
-        to be one, say `--key` (or `roles: {key: []}` in audit.yaml).
+    What to do: drop the copies, repair the join that made them, or complete the key. `--rows-out` lists the rows of
+        repeated keys, those that repeat most first. Where the guessed key is not meant to be one, name another with
+        `--key`, or switch the guess off with `--key none`.
 
     Options:
         fail: share (0 to 1) of rows above which repeated or missing keys fail.
@@ -71,8 +72,9 @@ class KeyUniqueness:
                 code=self.code,
                 columns=columns,
                 severity=Severity.FAIL,
-                message=f"key {title}: {counted(answer.duplicated, 'key')} of {answer.distinct:,} occur more than "
-                f"once, so {answer.extra:,} of {answer.rows:,} rows repeat a key ({percent(share)}), "
+                message=f"key {title}: {counted(answer.duplicated, 'key')} of {answer.distinct:,} "
+                f"{'occurs' if answer.duplicated == 1 else 'occur'} more than once, so {answer.extra:,} of "
+                f"{answer.rows:,} rows {'repeats' if answer.extra == 1 else 'repeat'} a key ({percent(share)}), "
                 f"limit {percent(self.fail)}",
                 statistic="duplicate_key_share",
                 value=share,

@@ -55,7 +55,7 @@ class MissingBySegment:
     What to do: find the source, version or period that does not fill the column, and repair or leave out that part.
 
     Options:
-        gap: difference of shares (0 to 1; 0.10 is ten percentage points) from which a column warns.
+        gap: difference of shares (0 to 1; 0.10 is ten percentage points) from which a column warns (our choice).
         smallest: fewest rows (in the sample) of a segment that takes part.
         significance: adjusted p-value below which a gap counts.
         segments: most columns that are used to divide the rows (split, group, label and time come first).

@@ -45,8 +45,8 @@ class MissingValues:
         columns that are empty on purpose (the spouse's name of the unmarried) in `ignore`.
 
     Options:
-        warn: share (0 to 1) above which a column warns.
-        fail: share (0 to 1) above which it fails; 1 never fails.
+        warn: share (0 to 1) above which a column warns (Deepchecks: 0.05).
+        fail: share (0 to 1) above which it fails (our choice); 1 never fails.
         infinite: share (0 to 1) of infinities above which a float column warns.
         ignore: columns whose absence is meant; measured, not judged.
     """

@@ -59,7 +59,7 @@ class MissingnessPattern:
     Options:
         phi: absolute phi (0 to 1) from which columns count as missing together.
         auc: AUC (0.5 to 1) from which a column's absence is reported as predicted; the label warns from here.
-        auc_warn: AUC (0.5 to 1) from which any other column warns.
+        auc_warn: AUC (0.5 to 1) from which any other column warns (these limits are our choice).
         significance: adjusted p-value below which an AUC or Little's d2 counts at all.
         rare: share (0 to 1) of missing values below which a predicted absence is `info` only.
         complete: share (0 to 1) of complete rows below which that is reported.
@@ -256,7 +256,7 @@ class MissingnessPattern:
             severity=Severity.INFO,
             message=f"absence in {len(columns)} numeric columns is not completely at random: rows with different "
             f"values missing differ by {test.effect:.2f} standard deviations, limit 0.1 (Little's d2 "
-            f"{test.statistic:,.1f}, {test.df} degrees of freedom, p {test.p_value:.2g}, {test.patterns} patterns, "
+            f"{test.statistic:,.1f}, {test.df} degrees of freedom, p {_p(test.p_value)}, {test.patterns} patterns, "
             f"{test.rows:,} rows)",
             statistic="little_effect",
             value=test.effect,
@@ -320,3 +320,7 @@ def _pattern_chart(table: CoMissingTable, most: int = 12) -> Chart:
 
 def _number(value: np.float64) -> float | None:
     return None if np.isnan(value) else float(value)
+
+
+def _p(value: float) -> str:
+    return f"{value:.2g}" if value >= 1e-300 else "below 1e-300"  # smaller ones are rounded to zero

@@ -50,7 +50,7 @@ class MixedTypes:
     What to do: convert when reading, and look at the odd ones: they usually come from one source.
 
     Options:
-        convertible: share (0 to 1) of the strings from which a column counts as numbers (or dates) stored as text.
+        convertible: share (0 to 1) of strings from which a column is numbers (or dates) stored as text (our choice).
         mixed: smallest share (0 to 1) of the rarer kind in a mixture, and of the rarer format of dates or numbers.
         ignore: columns that are text on purpose (house numbers, product codes).
     """

@@ -37,6 +37,7 @@ MOST_CATEGORIES = 60  # text columns that take part: 1,770 pairs of them
 MOST_FINDINGS = 30
 MOST_SHOWN = 40  # columns of the heat map
 FEWEST_ROWS = 10
+FEWEST_SHARED = 0.05  # of the rows: what two columns share on fewer says little about the rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,18 +73,20 @@ class AssociatedFeatures:
     larger in size; for two text columns Cramer's V with Bergsma's correction for bias; for a number and a text column
     omega, the root of omega^2, on values and on ranks, the larger. Pearson's r and omega on values count only where
     ranks give at least half as much, so one extreme value can neither make nor hide an association. Columns tied by
-    pairs at or above the limit form a group: one finding a group, with its strongest pair. A pair counts only if the
-    lower end of its interval, corrected for the number of pairs, is above half the limit: among few rows some pairs of
-    noise are strong by chance. Left out, and said so: constant columns, running numbers, text columns with too many
-    different values, keys and every other column with a role. Rows where either value is missing are left out pair by
-    pair. At most 20,000 rows of the sample are compared, fewer in wide tables; each finding says how many.
+    pairs at or above the limit form a group: one finding a group, with its strongest pair (two columns of a large group
+    need not be alike: a chain of pairs may tie them). Among few rows some pairs of noise are strong by chance: a pair
+    of numbers counts only if the lower end of its interval, corrected for the number of pairs, is above half the limit;
+    another pair only if it is significant (5% error over all pairs). Rows where either value is missing are left out
+    pair by pair, and a pair counts only if at least 10 rows, and 5% of those compared, have both. Left out, and said
+    so: constant columns, running numbers, text columns with too many different values, keys and every other column with
+    a role. At most 20,000 rows of the sample are compared, fewer in wide tables; each finding says how many.
     Why it matters: columns that say the same thing twice make coefficients and importances unstable, cost memory and
     time, and hide each other when columns are ranked.
     What to do: keep one of each group (the one that is measured best), or combine them. If they should not be related,
     look for a mistake in how they were joined or derived.
 
     Options:
-        warn: association from which two columns are tied, 0 to 1.
+        warn: association from which two columns are tied, 0 to 1 (Deepchecks: 0.9).
         most_levels: text columns with more different values than this are left out.
     """
 
@@ -176,8 +179,9 @@ class AssociatedFeatures:
         return pairs
 
     def _report(self, sampled: Sampled, pairs: _Pairs) -> Iterator[Judgement]:
+        enough = pairs.rows >= np.maximum(FEWEST_ROWS, FEWEST_SHARED * pairs.looked)
         with np.errstate(invalid="ignore"):
-            links = (np.abs(pairs.strength) >= self.warn) & pairs.certain
+            links = (np.abs(pairs.strength) >= self.warn) & pairs.certain & enough
         groups = [(pairs.strongest(members, 10), members) for members in connected(links)]
         groups.sort(key=lambda group: -abs(pairs.strength[group[0][0]]))
         for strongest, members in groups[:MOST_FINDINGS]:
@@ -202,13 +206,15 @@ class AssociatedFeatures:
         first, second = pairs.names[i], pairs.names[j]
         columns = tuple(pairs.names[m] for m in members)
         measured = f"{WORDS[statistic]} {value:.3f} over {n:,} rows, limit {self.warn:.2f}"
-        if len(members) == 2:
-            message = f"'{first}' and '{second}' carry nearly the same information: {measured}"
-        else:
+        if len(members) > 2:
             message = (
-                f"{len(members)} columns carry nearly the same information ({_named(columns)}): "
+                f"{len(members)} columns are closely associated, each with at least one other ({_named(columns)}): "
                 f"strongest are '{first}' and '{second}' with {measured}"
             )
+        elif statistic == "omega":  # one way only: a city has one altitude, an altitude many cities
+            message = f"'{second}' nearly determines '{first}': {measured}"
+        else:
+            message = f"'{first}' and '{second}' carry nearly the same information: {measured}"
         return Finding(
             code=self.code,
             columns=columns,
@@ -236,7 +242,7 @@ class AssociatedFeatures:
             code=self.code,
             columns=tuple(pairs.names[m] for _, members in groups for m in members),
             severity=Severity.WARN,
-            message=f"{n} more groups of columns carry nearly the same information, the strongest pair with "
+            message=f"{n} more groups of columns are closely associated, the strongest pair with "
             f"{WORDS[str(pairs.statistic[i, j])]} {pairs.strength[i, j]:.3f}, limit {self.warn:.2f}",
             statistic="groups",
             value=n,

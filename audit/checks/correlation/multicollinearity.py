@@ -51,9 +51,9 @@ class Multicollinearity:
     What to do: drop one column of the dependency (a total beside its parts), combine them, or use a penalty (ridge).
 
     Options:
-        info: VIF from which a dependency is worth knowing.
-        warn: VIF from which it is a problem.
-        condition: condition index from which the features as a whole are worth a look.
+        info: VIF from which a dependency is worth knowing (the limit that statsmodels names).
+        warn: VIF from which it is a problem (the usual stricter limit).
+        condition: condition index from which the features as a whole are worth a look (30: Belsley).
         pairs: size of Pearson's r from which two columns count as one here.
     """
 

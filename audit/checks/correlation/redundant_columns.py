@@ -178,8 +178,8 @@ def _affine_groups(sampled: Sampled, names: list[str]) -> list[_Group]:
     r = pearson_matrix(X).r
     step = np.array([_step(X[:, j]) for j in range(len(names))])
     finite = np.isfinite(X)
-    spread = np.array([X[finite[:, j], j].std() if finite[:, j].any() else 0.0 for j in range(len(names))])
-    with np.errstate(invalid="ignore", divide="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):  # the square of 1e300 is infinite
+        spread = np.array([X[finite[:, j], j].std() if finite[:, j].any() else 0.0 for j in range(len(names))])
         # what rounding leaves of 1 - r^2, relative to the variance; generous, since every candidate is verified
         relative = np.where(spread > 0, step / spread, 0.0) ** 2
         candidate = 1.0 - r**2 <= relative[:, None] + relative[None, :] + 1e-9

@@ -42,7 +42,7 @@ class SplitLeakage:
 
     Options:
         warn: share of the evaluation split that may be shared; more is a warning.
-        fail: share of the evaluation split above which it is a failure.
+        fail: share of the evaluation split above which it is a failure (our choice).
     """
 
     code: ClassVar[str] = "COR005"
@@ -57,7 +57,7 @@ class SplitLeakage:
         """Ask for the overlaps of splits and for the time that each covers."""
         roles = data.roles
         if roles.split is None:
-            return NotEvaluated("no column names the split: name it with --split")
+            return NotEvaluated("no column has the role split; name it with --split")
         asks: dict[str, Any] = {"rows": Count(), "split": roles.split, "overlaps": {}, "subjects": _subjects(data)}
         for subject, columns in asks["subjects"].items():
             asks["overlaps"][subject] = SplitOverlap(columns, roles.split)

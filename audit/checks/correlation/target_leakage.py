@@ -105,7 +105,7 @@ class TargetLeakage:
     prediction. If it is not, leave it out. Shuffle a file that is sorted by its label; never train on identifiers.
 
     Options:
-        warn: AUC (0.5 to 1) of a feature or its absence from which it is suspicious.
+        warn: AUC (0.5 to 1) of a feature or its absence from which it is suspicious (all limits here: our choice).
         fail: AUC from which it is almost surely the answer.
         warn_r2: R^2 of a feature for a numeric label, in the same sense as `warn`.
         fail_r2: R^2 of a feature for a numeric label, in the same sense as `fail`.
@@ -129,7 +129,7 @@ class TargetLeakage:
         """Ask for the sampled features, the label, identifiers and time."""
         roles = data.roles
         if roles.label is None:
-            return NotEvaluated("no column is the label: name it with --label")
+            return NotEvaluated("no column has the role label; name it with --label")
         read = (ColumnKind.NUMERIC, ColumnKind.BOOLEAN, ColumnKind.TEMPORAL)
         numbers = data.of_kind(*read, names=roles.features + roles.key)
         texts = data.of_kind(ColumnKind.TEXT, names=roles.features + roles.key)
@@ -269,15 +269,15 @@ class TargetLeakage:
         advice = (
             "Rows are in time order, so the label drifts: split by time, never at random."
             if gentle
-            else "Shuffle the rows before splitting or batching, never train on identifiers, and find out why the file "
-            "is sorted by the outcome."
+            else "Shuffle the rows before splitting or batching, never train on identifiers, and find out why the "
+            "label follows them."
         )
         return Finding(
             code=self.code,
             columns=columns,
             severity=Severity.INFO if gentle else Severity.WARN,
             message=f"{subject} predicts the label '{label}' with {_words(score, number)}, limit {limit:.2f}: "
-            + ("the label changes over time" if gentle else "the data is sorted or numbered by its label"),
+            + _how_it_follows(part, sure, dated),
             statistic=("r2" if number else "auc") + f"_of_{part}",
             value=score,
             limit=limit,
@@ -347,6 +347,15 @@ def _order_of_values(sampled: Sampled, key: str, rows: Codes, *, number: bool) -
     rank = np.full(len(values) + 1, np.nan)
     rank[np.asarray(pc.sort_indices(values))] = np.arange(len(values), dtype=np.float64)
     return rank[codes[rows]]  # code -1 (missing) picks the last place
+
+
+def _how_it_follows(part: str, sure: bool, dated: bool) -> str:
+    """Return what a label that follows the row order or an identifier means."""
+    if dated and not sure:
+        return "the label changes over time"
+    if part == "identifier":
+        return "the rows were numbered by it" if sure else "where a row was numbered tells something about it"
+    return "the data is sorted by it" if sure else "where a row stands in the file tells something about it"
 
 
 def _critical(tests: int) -> float:

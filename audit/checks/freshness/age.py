@@ -42,14 +42,14 @@ class DataAge:
     What to do: look at the pipeline. If the data is an archive that is meant to end there, audit it as of then:
     `--as-of 2013-12-31`; if it must be fresh, set `max_age`.
 
-    Times without a zone are taken as UTC unless `--timezone` says otherwise; where that decides the verdict it is a
+    Times without a zone are taken as UTC unless `--tz` says otherwise; where that decides the verdict it is a
     warning, else it is mentioned. A date without a time of day may be up to 24 hours younger than it says: it gets the
     benefit of that doubt. A limit that comes from the data's rhythm never gives more than a warning.
 
     Options:
         max_age: a fail above this age, such as 7d or 24h.
         warn_age: a warning above this age.
-        times: without a limit, a warning above this many usual distances.
+        times: without a limit, a warning above this many usual distances (our choice).
         least: the smallest limit that the data's own rhythm may give.
         quantile: share of rows that the newest time must lie above, for small tables.
         strays: in large tables, this many rows may be newer than what is taken as the newest time.
@@ -152,6 +152,6 @@ class DataAge:
             self.code, (column.name,), Severity.WARN if decides else Severity.INFO,
             f"{column.name}: its times have no zone and were taken as UTC; they may be up to 14 hours off, {what}",
             "zone", "none", "a zone", basis, effect=0.2 if decides else 0.02, segment="zone",
-            remedy="Pass --timezone (such as Europe/Berlin), or store times with a zone.",
+            remedy="Pass --tz (such as Europe/Berlin), or store times with a zone.",
             evidence={"age_seconds": age},
         )  # fmt: skip

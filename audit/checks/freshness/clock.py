@@ -36,7 +36,9 @@ POINTS = 400
 def time_column(data: Dataset) -> Column | NotEvaluated:
     """Return the column with the role time, or why it cannot be judged."""
     if data.roles.time is None:
-        return NotEvaluated("no column has the role time; name it with --time")
+        times = data.of_kind(ColumnKind.TEMPORAL)
+        among = f" (one of {', '.join(times[:4])}{', …' if len(times) > 4 else ''})" if len(times) > 1 else ""
+        return NotEvaluated(f"no column has the role time; name it with --time{among}")
     column = data.column(data.roles.time)
     if column.kind is not ColumnKind.TEMPORAL:
         return NotEvaluated(

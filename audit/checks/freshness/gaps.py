@@ -35,7 +35,7 @@ class TimeGaps:
 
     Options:
         times: a warning where the longest gap is more than this many usual distances; shorter gaps are mentioned.
-        share: a warning where more than this share of the expected periods is missing.
+        share: a warning where more than this share of the expected periods is missing (our choice).
         significance: a gap that random arrival leaves with at least this probability is ignored.
     """
 

@@ -32,7 +32,7 @@ class LateArrivals:
     Options:
         max_lag: the longest lag that 95% of rows may have, such as 24h; above it is a fail.
         times: without a limit, a warning where the 95% quantile is above this many medians.
-        least: and above this.
+        least: and above this (both are our choice).
         negative: share of negative lags that is a warning; fewer are mentioned.
     """
 
@@ -103,7 +103,6 @@ class LateArrivals:
             f"{columns[1]}: 5% of {lag.n:,} rows arrive more than {say_duration(p95)} after {columns[0]}, limit "
             f"{say_duration(limit)} ({source}); the median lag is {say_duration(median)}",
             "lag_p95", p95, limit, basis, limit_source=source, effect=min(1.0, p95 / (p95 + limit)),
-            affected=round(0.05 * lag.n),
             where=f"{arrived} - {time} > INTERVAL '{round(limit)} seconds'",
             remedy="Train on what had arrived at the time (by ingestion time), and treat newer periods as incomplete.",
             chart=Chart("bars", "Lag from event to arrival, in hours",

@@ -37,7 +37,7 @@ class StaleKeys:
 
     Options:
         warn: share of stale groups that is a warning; fewer are mentioned.
-        times: distances of silence that make a group stale.
+        times: distances of silence that make a group stale (our choice).
         least: groups with fewer rows are not judged.
     """
 

@@ -45,7 +45,7 @@ class Volume:
 
     Options:
         z: absolute robust z score (3.5: Iglewicz and Hoaglin).
-        low: share of the usual rows below which a period may count.
+        low: share of the usual rows below which a period may count (our choice, like `high`).
         high: the same above.
         significance: the chance, over all periods together, that a Poisson law may give.
         least: with fewer periods nothing is judged.

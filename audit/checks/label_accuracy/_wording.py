@@ -27,7 +27,7 @@ def percent(share: float) -> str:
 def label_classes_missing(data: Dataset) -> NotEvaluated | None:
     """Return why a check of class labels does not apply, or None where it does."""
     if data.roles.label is None:
-        return NotEvaluated("no label; name one with --label")
+        return NotEvaluated("no column has the role label; name it with --label")
     if data.roles.label_kind != "classes":
         return NotEvaluated(f"the label '{data.roles.label}' is a number, not classes; LBL005 judges such a label")
     if data.rows == 0:

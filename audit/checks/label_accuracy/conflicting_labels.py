@@ -38,7 +38,7 @@ class ConflictingLabels:
 
     Options:
         warn: share (0 to 1) of rows with a minority label above which to warn.
-        fail: share above which to fail.
+        fail: share above which to fail (our choice).
         coarse: share of rows with an equal above which the features count as coarse.
     """
 

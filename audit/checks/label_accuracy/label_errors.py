@@ -60,7 +60,7 @@ class LabelErrors:
         information only.
 
     Options:
-        warn: share of wrong labels above which to warn; the lower end of its interval must exceed it.
+        warn: share of wrong labels above which to warn (our choice); the lower end of its interval must exceed it.
         fail: the same for a fail.
         rows: most rows that models are fitted on (fewer for wide tables: 1,500,000 cells).
         folds: number of cross-validation folds; classes with fewer rows are left out.

@@ -49,7 +49,7 @@ class NumericLabelNoise:
         For the same reason, more than about 5% of gross errors look like a long tail: they come as information only.
 
     Options:
-        warn: share beyond the expected one above which to warn; the lower end of the interval must exceed it.
+        warn: share beyond the expected one above which to warn (our choice); the interval's lower end must exceed it.
         fail: the same for a fail.
         cut: robust standard deviations from the prediction at which a label becomes a candidate.
         rows: most rows that models are fitted on (fewer for wide tables: 1,500,000 cells).
@@ -73,7 +73,7 @@ class NumericLabelNoise:
         """Ask for the shared sample of label, features and group."""
         roles = data.roles
         if roles.label is None:
-            return NotEvaluated("no label; name one with --label")
+            return NotEvaluated("no column has the role label; name it with --label")
         if roles.label_kind != "number":
             return NotEvaluated(f"the label '{roles.label}' holds classes, not a number; LBL002 judges such a label")
         features = tuple(f for f in roles.features if data.column(f).kind is not ColumnKind.NULL)

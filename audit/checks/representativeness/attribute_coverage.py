@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import groupby
@@ -38,7 +39,8 @@ class AttributeCoverage:
     Options:
         attributes: columns of few values to combine; by default the first six text and boolean features that have 2 to
             12 values.
-        least: rows that a combination should have; fewer (1% of the rows, at least 5) in tables below 3,000 rows.
+        least: rows that a combination should have (our choice); fewer (1% of the rows, at least 5) in tables below
+            3,000 rows.
         combine: most attributes in one combination, up to 3.
     """
 
@@ -54,7 +56,7 @@ class AttributeCoverage:
         """Ask for the sample's columns that may be attributes."""
         for column in self.attributes:
             if column not in data.names:
-                raise ConfigError(f"REP004: attributes name the column '{column}'{did_you_mean(column, data.names)}")
+                raise ConfigError(f"attributes name the column '{column}'{did_you_mean(column, data.names)}")
         features = tuple(name for name in data.roles.features if name not in data.roles.key)
         columns = self.attributes or data.of_kind(ColumnKind.TEXT, ColumnKind.BOOLEAN, names=features)
         if len(columns) < 2:
@@ -66,9 +68,11 @@ class AttributeCoverage:
         sampled: Sampled = facts["sample"]
         columns = list(self.attributes) or _few_values(sampled, facts["columns"])
         if len(columns) < 2 or sampled.rows < 50:
+            few = f"{'one' if columns else 'no'} column has 2 to 12 values" if len(columns) < 2 else ""
+            short = f"{sampled.rows:,} rows are fewer than 50" if sampled.rows < 50 else ""
             yield NotEvaluated(
-                f"{len(columns)} columns have 2 to 12 values, in {sampled.rows:,} rows: at least two columns and 50 "
-                "rows are needed"
+                "; ".join(filter(None, (few, short)))
+                + ": at least two such columns and 50 rows are needed (or name columns with the option `attributes`)"
             )
             return
         coded = [sampled.codes(column) for column in columns]
@@ -91,7 +95,7 @@ class AttributeCoverage:
 
     def _least_rows(self, sampled: Sampled) -> float:
         """Return the rows of the sample that stand for `least` rows of the data, or what a small table can hold."""
-        return min(float(self.least), max(5.0, sampled.rows / 100))
+        return float(min(self.least, max(5, math.ceil(sampled.rows / 100))))
 
     def _is_hole(self, u: Uncovered, least: float) -> bool:
         hole = len(u.attributes) > 1 and u.expected >= least and u.rows < u.expected / 2 and u.p_value < 1e-4
@@ -130,10 +134,12 @@ class AttributeCoverage:
         basis: Basis,
     ) -> Finding:
         first = ", ".join(_words(u, columns, values) for u in rest[:3])
+        many = "1 value or combination" if len(rest) == 1 else f"{len(rest):,} values and combinations"
+        named = ", ".join(f"'{column}'" for column in columns[:6]) + (" has" if len(rest) == 1 else " have")
         return Finding(
             self.code, tuple(columns), Severity.INFO,
-            f"{len(rest):,} combinations of up to {min(3, self.combine)} of {len(columns)} attributes have fewer than "
-            f"{least:g} of {basis.rows:,} rows, mostly because their values are rare or go together: {first}"
+            f"{many} of {named} fewer than {least:g} of {basis.rows:,} rows, mostly because values are rare or go "
+            f"together: {first}"
             + (", …" if len(rest) > 3 else ""),
             "uncovered_patterns", len(rest), 0, basis, effect=0.05,
             remedy="Check whether the model must serve these combinations; if so, collect rows of them.",

@@ -85,7 +85,7 @@ class ColumnDrift:
     Options:
         psi_warn: PSI beyond chance that is worth a warning (rule of thumb of credit scoring: 0.10).
         psi_fail: the same, for fail (0.25).
-        distance_warn: Kolmogorov-Smirnov's D or Cramer's V that is worth a warning.
+        distance_warn: Kolmogorov-Smirnov's D or Cramer's V that is worth a warning (our choice: half of that for fail).
         distance_fail: the same, for fail (Deepchecks: 0.2).
         significance: false discovery rate over all columns.
         bins: bins of equal share of the reference.

@@ -43,7 +43,7 @@ class MultivariateDrift:
 
     Options:
         warn: 2 AUC - 1 that is worth a warning (Deepchecks: 0.25).
-        fail: the same, for fail.
+        fail: the same, for fail (our choice).
         rows: most rows taken of each dataset; fewer where tables are wide.
         least: with fewer rows on either side nothing is judged.
     """

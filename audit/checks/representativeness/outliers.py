@@ -118,7 +118,7 @@ class OutliersAndRanges:
         numeric = data.of_kind(ColumnKind.NUMERIC)
         for column in self.ranges:
             if column not in numeric:
-                raise ConfigError(f"REP006: ranges name no numeric column '{column}'{did_you_mean(column, numeric)}")
+                raise ConfigError(f"ranges name no numeric column '{column}'{did_you_mean(column, numeric)}")
         columns = tuple(c for c in numeric if c not in data.roles.key or c in self.ranges)
         if not columns:
             return NotEvaluated("there is no numeric column besides keys")

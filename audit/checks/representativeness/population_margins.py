@@ -40,7 +40,7 @@ class PopulationMargins:
             all other values.
         low: smallest ratio of share to target that is still fine.
         high: largest ratio that is still fine.
-        fail: total variation distance of a column that is a fail.
+        fail: total variation distance of a column that is a fail (our choice).
         significance: false alarm rate of a column.
     """
 
@@ -75,7 +75,7 @@ class PopulationMargins:
             )
         for column in self.margins:
             if column not in data.names:
-                raise ConfigError(f"REP003: margins name the column '{column}'{did_you_mean(column, data.names)}")
+                raise ConfigError(f"margins name the column '{column}'{did_you_mean(column, data.names)}")
         columns = tuple(self.margins)
         return {
             "rows": data.rows,
@@ -119,7 +119,7 @@ class PopulationMargins:
             return
         worst = max(significant, key=lambda i: abs(math.log(max(float(fit.ratios[i]), 1e-6))))
         fails = fit.tvd > self.fail
-        under = [values[i] for i in significant if fit.ratios[i] < self.low and values[i] is not None]
+        present = [values[i] for i in significant if values[i] is not None]
         yield Finding(
             self.code, (column,), Severity.FAIL if fails else Severity.WARN,
             f"{column}: '{names[worst]}' has {counts[worst]:,.0f} of {total:,.0f} rows "
@@ -127,7 +127,7 @@ class PopulationMargins:
             f"{fit.ratios[worst]:.2f}, limits {self.low:g} to {self.high:g}; {len(significant)} of {len(names)} values "
             f"are off" + (f"; {beyond:,.0f} rows hold values without a target" if beyond else ""),
             "share_ratio", float(fit.ratios[worst]), self.low if fit.ratios[worst] < self.low else self.high, basis,
-            effect=min(1.0, fit.tvd), where=where_in(column, under) if under else None,
+            effect=min(1.0, fit.tvd), where=where_in(column, present) if present else None,
             affected=int(sum(counts[i] for i in significant)) if basis.exact else None,
             remedy="Collect more rows of the values that lack, or weight the rows by raking and report the effective "
             "number of rows.",

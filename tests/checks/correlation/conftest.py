@@ -55,7 +55,12 @@ def _judge(check: Any, columns: dict[str, Any], *, of: int | None = None, **role
     sampled = Sampled(table, ids, rows, 0)
     facts = {name: sampled if isinstance(value, Sample) else value for name, value in asks.items()}
     said: list[Judgement] = list(check.judge(facts))
-    return Said(*([s for s in said if isinstance(s, k)] for k in (Finding, Measurement, NotEvaluated, View)))  # type: ignore[arg-type]
+    return Said(
+        [one for one in said if isinstance(one, Finding)],
+        [one for one in said if isinstance(one, Measurement)],
+        [one for one in said if isinstance(one, NotEvaluated)],
+        [one for one in said if isinstance(one, View)],
+    )
 
 
 @pytest.fixture

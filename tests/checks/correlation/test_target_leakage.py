@@ -95,6 +95,15 @@ def test_a_sorted_file_is_a_warning_and_a_drift_in_time_is_not(judge: Any, noise
     assert classes(judge, columns | {"y": shuffled}, key=("id",), time="t").findings == []
 
 
+def test_only_a_file_in_the_label_s_order_is_called_sorted(judge: Any, noise: Any) -> None:
+    rng = np.random.default_rng(12)
+    sloping = (rng.random(4000) < np.linspace(0.3, 0.7, 4000)).astype(int)
+    said = classes(judge, noise(4000, 2) | {"y": sloping})
+    assert [f.statistic for f in said.findings] == ["auc_of_row_order"]
+    assert "where a row stands in the file tells something about it" in said.findings[0].message
+    assert "sorted" in classes(judge, noise(4000, 2) | {"y": np.sort(sloping)}).findings[0].message
+
+
 def test_text_identifiers_leak_through_their_order(judge: Any, noise: Any) -> None:
     rng = np.random.default_rng(6)
     columns = noise(2000, 2)

@@ -15,7 +15,7 @@ from audit.config import make_check
 from audit.dataset import Column, ColumnKind
 from audit.errors import ConfigError
 from audit.facts import QuantileValues, TimeBucketTable
-from audit.findings import Finding, Outcome, Severity
+from audit.findings import Finding, Outcome, Severity, Status
 from audit.testing import audit_rows
 
 AS_OF = "2024-07-01T06:00:00Z"
@@ -245,3 +245,11 @@ def test_silent_groups_are_named() -> None:
     assert finding.value == pytest.approx(3 / 40)
     assert {item["group"] for item in finding.evidence["groups"]} == {"3", "17", "31"}
     assert finding.affected == int(silent.sum())
+
+
+def test_where_several_columns_hold_times_the_reason_names_them() -> None:
+    day = dt.datetime(2024, 1, 1)
+    times = pa.array([day + dt.timedelta(hours=h) for h in range(100)], pa.timestamp("us"))
+    outcome = audit_rows(check_by_code("FRE001"), pa.table({"shipped": times, "billed": times}))
+    assert outcome.status is Status.NOT_APPLICABLE
+    assert outcome.reason == "no column has the role time; name it with --time (one of shipped, billed)"

@@ -126,6 +126,7 @@ def test_annotators_agree_with_the_oracle() -> None:
     assert measured["fleiss_kappa"] == pytest.approx(fleiss_kappa(counts), rel=1e-9)
     assert finding.value == pytest.approx(krippendorff_alpha(counts), rel=1e-9)
     assert finding.interval is not None
+    assert isinstance(finding.value, float)
     assert finding.interval.low < finding.value < finding.interval.high
     differ = sum(len(set(row)) > 1 for row in values.tolist())
     assert finding.affected == differ

@@ -53,8 +53,12 @@ def test_two_per_cent_of_gross_errors_are_found(kind: str) -> None:
     target = target + (20 if kind != "added" else 0)
     random = np.random.default_rng(9)
     bad = random.choice(len(target), len(target) // 50, replace=False)
-    spoil = {"added": lambda y: y + 25, "another unit": lambda y: 60 * y, "sign": lambda y: -y}[kind]
-    target[bad] = spoil(target[bad])
+    spoil: dict[str, Callable[[Floats], Floats]] = {
+        "added": lambda y: y + 25,
+        "another unit": lambda y: 60 * y,
+        "sign": lambda y: -y,
+    }
+    target[bad] = spoil[kind](target[bad])
     outcome = judged(columns, target)
     (finding,) = outcome.findings
     assert finding.severity is Severity.WARN
