@@ -46,7 +46,7 @@ COMPILE = env PIP_CONFIG_FILE=/dev/null PIP_INDEX_URL=https://pypi.org/simple PI
 
 lock: $(VENV)/.ready ## Pin the newest versions of all dependencies in requirements/
 	$(COMPILE) --output-file requirements/core.lock pyproject.toml
-	$(COMPILE) --extra test --extra dev --constraint requirements/core.lock --output-file requirements/all.lock pyproject.toml
+	$(COMPILE) --extra rl --extra test --extra dev --constraint requirements/core.lock --output-file requirements/all.lock pyproject.toml
 
 clean: ## Remove environments, caches and outputs
 	rm -rf $(VENV) $(DEMO_VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
