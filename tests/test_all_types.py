@@ -76,7 +76,7 @@ COLUMNS: dict[str, Callable[[], Any]] = {
     "duration": lambda: column(pa.duration("us"), lambda i: dt.timedelta(minutes=i)),
     "interval": lambda: column(pa.month_day_nano_interval(), lambda i: (i % 12, i % 28, i)),
     **{
-        f"timestamp {unit} {zone or 'without zone'}": lambda unit=unit, zone=zone: column(  # type: ignore[misc]
+        f"timestamp {unit} {zone or 'without zone'}": lambda unit=unit, zone=zone: column(  # type: ignore[misc]  # the default binds the loop
             pa.timestamp(unit), moment
         ).cast(pa.timestamp(unit, zone))
         for unit in ("s", "ms", "us", "ns")

@@ -201,7 +201,7 @@ class Engine:
                 made = value_counts(batch, self._scan)
                 assert made.sql is not None
                 self.answers.update(zip(batch, made.read(self.connection.rows(made.sql)), strict=True))
-            except Exception:
+            except Exception:  # one by one, to find the column at fault
                 for fact in batch:
                     self.answers[fact] = self._attempt_value_counts(fact)
         for fact in facts:
