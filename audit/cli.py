@@ -107,6 +107,7 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
     config: Annotated[
         str | None, typer.Option("--config", help="Settings; default: NAME.audit.yaml beside the data; none for none.")
     ] = None,
+    kind: Annotated[str | None, typer.Option(help="auto, tabular or trajectory: how the data is read.")] = None,
     label: Annotated[
         str | None, typer.Option(help="What a model would learn to predict.", rich_help_panel=ROLES)
     ] = None,
@@ -198,7 +199,7 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
     }  # fmt: skip
     given = {
         "roles": {name: value for name, value in roles.items() if value},
-        "reference": reference, "timezone": timezone, "as_of": as_of, "select": _words(select),
+        "kind": kind, "reference": reference, "timezone": timezone, "as_of": as_of, "select": _words(select),
         "ignore": _words(ignore), "fail_on": fail_on, "checks": _check_options(options or []), "sample": sample,
         "seed": seed, "memory": memory, "threads": threads, "spill": spill,
     }  # fmt: skip

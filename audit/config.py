@@ -58,6 +58,9 @@ class Config(BaseModel):
     name: str | None = Field(
         default=None, description="what identifies this dataset across runs; default: the file's name"
     )
+    kind: Literal["auto", "tabular", "trajectory"] = Field(
+        default="auto", description="how the data is read; auto looks into the file"
+    )
     reference: str | None = Field(default=None, description="the dataset to compare with: a path, as for the data")
     roles: RoleSettings = Field(default_factory=RoleSettings)
     timezone: str | None = Field(default=None, description="the zone of timestamps without one, such as Europe/Berlin")

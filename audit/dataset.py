@@ -105,6 +105,49 @@ class Roles:
 
 
 @dataclass(frozen=True, slots=True)
+class TrajectoryInfo:
+    """What is known of trajectories without judging their values.
+
+    Attributes:
+        format: the source's format, such as "minari-hdf5".
+        episodes: number of episodes.
+        observation_names: of the entries of the observation: the source's, else `observation[0]`, ...
+        action_names: of the entries of a vector of actions, else `action[0]`, ...; empty when actions are choices.
+        actions: number of choices of discrete actions; None when actions are vectors.
+        fields: what the source gives, of: `rewards`, `terminated`, `truncated`, `ended`, `next_observations`,
+            `timestamps`, `behaviour_log_prob`, `policy_ids`, `weights`, and `infos.NAME`.
+        step_limit: the declared longest episode.
+        fps: declared frames a second.
+        env_id: the Gymnasium id of the environment.
+        unknown: what the source could not say, in words.
+        skipped: what was left out and why (images, pickled objects), in words.
+        problems: parts that could not be read: (where, what is wrong).
+    """
+
+    format: str
+    episodes: int
+    observation_names: tuple[str, ...]
+    action_names: tuple[str, ...] = ()
+    actions: int | None = None
+    fields: frozenset[str] = frozenset()
+    step_limit: int | None = None
+    fps: float | None = None
+    env_id: str | None = None
+    unknown: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def discrete(self) -> bool:
+        """Whether actions are numbers of choices."""
+        return self.actions is not None
+
+    def gives(self, *fields: str) -> bool:
+        """Whether the source has all of these fields."""
+        return self.fields.issuperset(fields)
+
+
+@dataclass(frozen=True, slots=True)
 class Dataset:
     """What `Check.ask` gets: everything that is known without reading the rows.
 
@@ -120,6 +163,7 @@ class Dataset:
         seed: of every random choice.
         reference: the dataset to compare with (`--ref`), or None.
         notes: what the source reader found out and decided (delimiter, encoding, files with other schemas ...).
+        trajectory: what is known of trajectories; None for a table. `rows` are then steps.
     """
 
     uri: str
@@ -135,6 +179,7 @@ class Dataset:
     size: int | None = None
     reference: Dataset | None = None
     notes: tuple[str, ...] = ()
+    trajectory: TrajectoryInfo | None = None
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -145,6 +190,12 @@ class Dataset:
     def by_name(self) -> Mapping[str, Column]:
         """The columns by name."""
         return {column.name: column for column in self.columns}
+
+    @property
+    def episodes(self) -> TrajectoryInfo:
+        """What is known of the trajectories; for checks of trajectories, which are never asked about a table."""
+        assert self.trajectory is not None
+        return self.trajectory
 
     def of_kind(self, *kinds: ColumnKind, names: tuple[str, ...] | None = None) -> tuple[str, ...]:
         """Return the names of columns of these kinds, in file order; `names` narrows the choice (such as features)."""

@@ -132,8 +132,10 @@ class Finding:
         effect: how large the problem is on a scale of 0 to 1, for ranking findings.
         affected: how many rows the finding touches, among all rows (an estimate when the basis is a sample).
         segment: the part of the data that it is about (`country=DE`, `2024-03`); part of the fingerprint.
+        episodes: ids of the episodes that it is about, as text; at most 1,000, worst first. Trajectories only.
         where: an SQL predicate over the dataset's columns that selects the affected rows (double-quoted names).
-        row_ids: row numbers (of `Sampled.row_ids`) when no predicate can say which; at most 1,000, worst first.
+        row_ids: row numbers when no predicate can say which; at most 1,000, worst first. Of a table: as
+            `Sampled.row_ids`; of trajectories: the place of the step in the order in which they were read.
         chart: the data of a picture of the evidence.
         remedy: what to do about it, in one or two sentences.
         evidence: further named numbers, JSON values only.
@@ -152,6 +154,7 @@ class Finding:
     effect: float | None = None
     affected: int | None = None
     segment: str | None = None
+    episodes: tuple[str, ...] = ()
     where: str | None = None
     row_ids: tuple[int, ...] = ()
     chart: Chart | None = None
@@ -160,8 +163,66 @@ class Finding:
 
     def fingerprint(self, dataset_id: str) -> str:
         """Return the identity of this finding across runs: sha256 over code, dataset id, columns and segment."""
-        parts = "\x1f".join([self.code, dataset_id, *sorted(self.columns), "\x1e", self.segment or "", self.statistic])
-        return hashlib.sha256(parts.encode()).hexdigest()[:32]
+        return _identity(dataset_id, self.code, self.columns, self.segment, self.statistic)
+
+
+def _identity(dataset_id: str, code: str, columns: tuple[str, ...], segment: str | None, statistic: str) -> str:
+    parts = "\x1f".join([code, dataset_id, *sorted(columns), "\x1e", segment or "", statistic])
+    return hashlib.sha256(parts.encode()).hexdigest()[:32]
+
+
+RepairKind = Literal["relabel", "shift", "split", "drop_steps", "quarantine", "rebuild_next"]
+
+Spans = tuple[tuple[int, int], ...]
+"""Half-open spans of steps, by their place in the order in which the trajectories were read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Repair:
+    """A change to trajectories that would mend a finding: `audit clean` makes the safe ones and proposes the others.
+
+    It belongs to the finding with the same code, columns, segment and statistic. What it does, by kind:
+
+    - relabel: set the flag `field` to `value` at `rows`
+    - shift: move the stream `field` by `value` steps inside each of `episodes` (+1: what stands at t belongs to t + 1);
+      the step at the edge that loses its value is dropped
+    - split: end the episode after each of `rows` (truncated; the last step is dropped where no next observation is
+      known)
+    - drop_steps: leave `rows` out; the episode is split there, so that no transition jumps over the gap
+    - quarantine: leave `episodes` out
+    - rebuild_next: take the next observation of `rows` from the row that follows; none at the end of an episode
+
+    Attributes:
+        code, columns, segment, statistic: of the finding that it mends.
+        kind: see above.
+        reason: one sentence: what is changed and on what evidence.
+        rows: the steps, for kinds that name steps.
+        episodes: ids of the episodes as text, for kinds that name episodes; empty for a shift means all.
+        field: `terminated`, `truncated`, `reward`, `action` or `observation`.
+        value: the new flag, or the number of steps of a shift.
+        safe: whether it is made without being asked: only where nothing is guessed.
+    """
+
+    code: str
+    columns: tuple[str, ...]
+    statistic: str
+    kind: RepairKind
+    reason: str
+    rows: Spans = ()
+    episodes: tuple[str, ...] = ()
+    field: str = ""
+    value: bool | int | None = None
+    segment: str | None = None
+    safe: bool = False
+
+    def fingerprint(self, dataset_id: str) -> str:
+        """Return the fingerprint of the finding that it mends."""
+        return _identity(dataset_id, self.code, self.columns, self.segment, self.statistic)
+
+    @property
+    def steps(self) -> int:
+        """How many steps `rows` names."""
+        return sum(stop - start for start, stop in self.rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -199,7 +260,7 @@ class View:
     caption: str = ""
 
 
-Judgement = Finding | Measurement | NotEvaluated | View
+Judgement = Finding | Measurement | NotEvaluated | View | Repair
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,5 +279,6 @@ class Outcome:
     measurements: tuple[Measurement, ...] = ()
     not_evaluated: tuple[NotEvaluated, ...] = ()
     views: tuple[View, ...] = ()
+    repairs: tuple[Repair, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0

@@ -7,8 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from audit.dataset import Column, ColumnKind, Dataset
+from audit.dataset import Column, ColumnKind, Dataset, Kind
 from audit.engine.draw import holds_values
+from audit.episode_profile import episode_profile_asks, make_episode_profiles
 from audit.facts import (
     Asks,
     Distinct,
@@ -35,6 +36,8 @@ COUNTED = (ColumnKind.TEXT, ColumnKind.BOOLEAN)
 
 def profile_asks(data: Dataset) -> Asks:
     """Return the facts that the profiles need."""
+    if data.kind is Kind.TRAJECTORY:
+        return episode_profile_asks(data)
     numeric = data.of_kind(ColumnKind.NUMERIC, ColumnKind.BOOLEAN)
     ordered = data.of_kind(ColumnKind.NUMERIC, ColumnKind.TEMPORAL)
     countable = data.of_kind(*COUNTED)
@@ -51,7 +54,9 @@ def profile_asks(data: Dataset) -> Asks:
 
 
 def make_profiles(data: Dataset, facts: Facts) -> tuple[ColumnProfile, ...]:
-    """Return a profile of each column, in file order."""
+    """Return a profile of each column (of trajectories: of each stream), in file order."""
+    if data.kind is Kind.TRAJECTORY:
+        return make_episode_profiles(data, facts)
     roles = _roles_by_column(data)
     return tuple(_profile(column, roles.get(column.name), facts) for column in data.columns)
 

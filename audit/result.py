@@ -5,6 +5,7 @@ Everything that an output shows is in here; the report, the JSON and the text dr
 
 from __future__ import annotations
 
+import dataclasses
 import datetime as dt
 import json
 import math
@@ -14,15 +15,18 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import ConfigError, FindingsError
-from audit.findings import DIMENSIONS, Chart, Finding, Outcome, Severity, Status
+from audit.findings import DIMENSIONS, Chart, Finding, Outcome, Repair, Severity, Status
 
 if TYPE_CHECKING:
     import pandas as pd
 
-SCHEMA_VERSION = "1.0"
+SCHEMA_VERSION = "1.1"
 """Of the JSON; additive changes raise the second number, others the first."""
 
 FAIL_ON = ("fail", "warn", "never")
+
+MOST_EPISODES = 1_000
+"""Episodes that a finding or a repair names in the JSON."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,7 +204,7 @@ class Result:
             "settings": plain(self.settings),
             "verdict": {"status": self.status.value, "findings": self._count_by_severity(), "errors": len(self.errors)},
             "scores": plain(self.scores),
-            "outcomes": [_outcome_dict(outcome) for outcome in self.outcomes],
+            "outcomes": [_outcome_dict(outcome, self.dataset.id) for outcome in self.outcomes],
             "findings": [{"fingerprint": self.fingerprint(f), **_finding_dict(f)} for f in self.findings],
             "columns": plain(self.columns),
             "approximations": plain(self.approximations),
@@ -280,11 +284,19 @@ def _score(dimension: str, outcomes: list[Outcome]) -> Score:
     )
 
 
-def _outcome_dict(outcome: Outcome) -> dict[str, Any]:
-    body: dict[str, Any] = plain(outcome)
+def _outcome_dict(outcome: Outcome, dataset_id: str) -> dict[str, Any]:
+    body: dict[str, Any] = plain(dataclasses.replace(outcome, repairs=()))
     del body["seconds"]  # the run's business: the rest is the same for the same seed and as_of
     body["findings"] = len(outcome.findings)
+    body["repairs"] = [_repair_dict(repair, dataset_id) for repair in outcome.repairs]
     return body
+
+
+def _repair_dict(repair: Repair, dataset_id: str) -> dict[str, Any]:
+    """Return a repair with the number of its steps: which they are, `audit clean` writes into its plan."""
+    body: dict[str, Any] = plain(dataclasses.replace(repair, rows=(), episodes=repair.episodes[:MOST_EPISODES]))
+    del body["rows"]
+    return {"fingerprint": repair.fingerprint(dataset_id), **body, "steps": repair.steps}
 
 
 def _finding_dict(finding: Finding) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from audit._version import __version__
 from audit.checks import installed, select
@@ -19,17 +19,20 @@ from audit.dataset import Dataset, Kind
 from audit.engine.dialect import DUCKDB
 from audit.engine.draw import draw
 from audit.engine.duckdb import Connection, Limits, interruptible
+from audit.engine.episodes import EpisodeEngine
 from audit.engine.plan import Engine, Failure, facts_in, fill
-from audit.errors import AuditError, CheckError, ConfigError, RolesError
+from audit.errors import AuditError, CheckError, ConfigError, RolesError, SourceError
 from audit.facts import Asks, Fact, Missing, OnReference
-from audit.findings import Finding, Judgement, Measurement, NotEvaluated, Outcome, Severity, Status, View
+from audit.findings import Finding, Judgement, Measurement, NotEvaluated, Outcome, Repair, Severity, Status, View
 from audit.profile import make_profiles, profile_asks
 from audit.result import DatasetSummary, Result, RoleAssignment, Run, plain
 from audit.roles import assign_roles
 from audit.rows_out import make_folder, write_rows
 from audit.source import open_relation
 from audit.sources.messages import reading
-from audit.sources.relation import Relation
+
+if TYPE_CHECKING:
+    from rl_data.trajectories import Trajectories
 
 Progress = Callable[[str, int, int], None]
 """Called with what is being done, how many steps are done, and of how many."""
@@ -44,8 +47,7 @@ class Subject:
     """A dataset that has been opened: what checks see of it, and the engine that answers for it."""
 
     dataset: Dataset
-    engine: Engine
-    relation: Relation
+    engine: Engine | EpisodeEngine
 
 
 @dataclass(slots=True)
@@ -74,7 +76,7 @@ def run(
 
     Args:
         data: a path, glob, folder or fsspec url; a pandas or polars frame; an Arrow table or anything with
-            `__arrow_c_stream__`; a DuckDB relation.
+            `__arrow_c_stream__`; a DuckDB relation; a file or folder of trajectories, or `rl_data` `Trajectories`.
         config: a `Config`, a mapping of settings, or the path of an audit.yaml or pyproject.toml. Left out, settings
             beside the data are used where there are any: `orders.audit.yaml` beside `orders.parquet`.
         reference: the dataset to compare with, in any of the forms of `data`.
@@ -107,6 +109,7 @@ def run(
         clock.lap("open reference")
         subject = open_subject(connection, data, settled, now, name=settled.name, reference=against)
         clock.lap("open and sample")
+        cases = _for_kind(cases, subject.dataset.kind, settled)
         ask_all(cases, subject.dataset)
         asked = [fact for case in cases if case.asks for fact in facts_in(case.asks)]
         profile = profile_asks(subject.dataset)
@@ -193,7 +196,61 @@ def open_subject(
     name: str | None,
     reference: Subject | None = None,
 ) -> Subject:
-    """Open a dataset, draw its sample and give out the roles."""
+    """Open a dataset: trajectories as they are, a table with its sample drawn and its roles given out.
+
+    Raises:
+        SourceError: it cannot be read, or it is a table where the other is trajectories.
+    """
+    from audit.sources.trajectories import open_trajectories
+
+    trajectories = open_trajectories(data, config.kind)
+    kind = Kind.TABULAR if trajectories is None else Kind.TRAJECTORY
+    if reference is not None and reference.dataset.kind is not kind:
+        raise SourceError(
+            f"the data are {_words(kind)} and the reference is {_words(reference.dataset.kind)}; compare like with "
+            "like, or say with --kind how to read them"
+        )
+    if trajectories is not None:
+        return _open_episodes(trajectories, config, now, name=name, reference=reference)
+    return _open_table(connection, data, config, now, name=name, reference=reference)
+
+
+def _open_episodes(
+    trajectories: Trajectories, config: Config, now: dt.datetime, *, name: str | None, reference: Subject | None
+) -> Subject:
+    from audit.engine.episodes import EpisodeEngine, EpisodeView
+    from audit.sources.trajectories import columns_of, describe, notes_of, schema_hash, size_of
+
+    uri = trajectories.provenance.uri or "trajectories"
+    columns = columns_of(trajectories)
+    dataset = Dataset(
+        uri=uri,
+        id=config.name or name or Path(uri).name,
+        columns=columns,
+        rows=trajectories.rows,
+        as_of=now,
+        kind=Kind.TRAJECTORY,
+        timezone=config.timezone,
+        seed=config.seed,
+        schema_hash=schema_hash(columns),
+        size=size_of(uri),
+        reference=reference.dataset if reference is not None else None,
+        notes=notes_of(trajectories),
+        trajectory=describe(trajectories),
+    )
+    against = reference.engine.view if reference is not None and isinstance(reference.engine, EpisodeEngine) else None
+    return Subject(dataset, EpisodeEngine(EpisodeView(trajectories, config.sample, config.seed, against)))
+
+
+def _open_table(
+    connection: Connection,
+    data: object,
+    config: Config,
+    now: dt.datetime,
+    *,
+    name: str | None,
+    reference: Subject | None,
+) -> Subject:
     with interruptible():
         relation = open_relation(connection.raw, data, name=name)
     with reading(relation.uri):  # the first look at values: a damaged page is met here, not when the file is opened
@@ -224,7 +281,7 @@ def open_subject(
         notes=relation.notes,
     )
     engine = Engine(connection, relation.sql, relation.row_id, relation.columns, relation.rows, sample)
-    return Subject(dataset, engine, relation)
+    return Subject(dataset, engine)
 
 
 def _cases(config: Config) -> Iterator[Case]:
@@ -240,6 +297,12 @@ def _cases(config: Config) -> Iterator[Case]:
         if code not in chosen:
             case.outcome = _outcome(case, Status.SKIPPED, "left out by --select or --ignore")
         yield case
+
+
+def _for_kind(cases: list[Case], kind: Kind, config: Config) -> list[Case]:
+    """Leave out the checks of other kinds of data, but for those that the user asked for by name."""
+    asked = select(config.select, ()) if config.select else set()
+    return [case for case in cases if kind & case.check.kinds or case.code in asked]
 
 
 def ask_all(cases: list[Case], data: Dataset) -> None:
@@ -314,10 +377,12 @@ def judge_case(case: Case, answers: Mapping[Fact, Any]) -> None:
 
 def _settled_outcome(case: Case, said: list[Judgement]) -> Outcome:
     for item in said:
-        if not isinstance(item, Finding | Measurement | NotEvaluated | View):
-            raise CheckError(f"judge yielded {type(item).__name__}, not a Finding, Measurement, NotEvaluated or View")
-        if isinstance(item, Finding) and item.code != case.code:
-            raise CheckError(f"judge of {case.code} yielded a finding of {item.code}")
+        if not isinstance(item, Finding | Measurement | NotEvaluated | View | Repair):
+            raise CheckError(
+                f"judge yielded {type(item).__name__}, not a Finding, Measurement, NotEvaluated, View or Repair"
+            )
+        if isinstance(item, Finding | Repair) and item.code != case.code:
+            raise CheckError(f"judge of {case.code} yielded a {type(item).__name__.lower()} of {item.code}")
     findings = tuple(_sourced(item, case) for item in said if isinstance(item, Finding))
     measurements = tuple(item for item in said if isinstance(item, Measurement))
     not_evaluated = tuple(item for item in said if isinstance(item, NotEvaluated))
@@ -336,6 +401,7 @@ def _settled_outcome(case: Case, said: list[Judgement]) -> Outcome:
         measurements=measurements,
         not_evaluated=not_evaluated,
         views=tuple(item for item in said if isinstance(item, View)),
+        repairs=tuple(item for item in said if isinstance(item, Repair)),
     )
 
 
@@ -381,6 +447,7 @@ def _summary(subject: Subject, settings: Path | None = None) -> DatasetSummary:
         kind="tabular" if data.kind is Kind.TABULAR else "trajectory",
         rows=data.rows,
         columns=len(data.columns),
+        episodes=None if data.trajectory is None else data.trajectory.episodes,
         bytes=data.size,
         schema_hash=data.schema_hash,
         notes=said + data.notes,
@@ -390,7 +457,17 @@ def _summary(subject: Subject, settings: Path | None = None) -> DatasetSummary:
 def _approximations(subject: Subject, against: Subject | None) -> tuple[str, ...]:
     said = []
     for name, one in (("data", subject), ("reference", against)):
-        if one is not None and not one.engine.sample.exact:
+        if one is None:
+            continue
+        if isinstance(one.engine, EpisodeEngine):
+            view = one.engine.view
+            if len(view.sampled_rows) < view.rows:
+                said.append(
+                    f"{name}: models and distances rest on a sample of {len(view.sampled_episodes):,} of "
+                    f"{view.trajectories.episodes:,} episodes ({len(view.sampled_rows):,} of {view.rows:,} steps, seed "
+                    f"{view.seed}); structure, flags and extremes on all"
+                )
+        elif not one.engine.sample.exact:
             said.append(
                 f"{name}: distributions, associations and models rest on a {one.engine.sample.basis}; "
                 "counts, extremes, keys and duplicates on all rows"

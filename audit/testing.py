@@ -1,4 +1,4 @@
-"""For authors of checks: run one check on a few rows, and run a file of cases.
+"""For authors of checks: run one check on a few rows or episodes, and run a file of cases.
 
 A case file (`tests/cases/<CODE>.yaml`) is a list of cases:
 
@@ -12,6 +12,10 @@ A case file (`tests/cases/<CODE>.yaml`) is a list of cases:
 `status` (the outcome, such as `not_applicable`) are optional; `repeat: n` repeats every column n times. Every finding
 at `warn` or above must be expected, and every expected one must be there; `info` findings are compared only where the
 case expects some.
+
+A case of trajectories has `episodes` in place of `columns`: a list of mappings as `rl_data.episodes.from_episodes`
+takes them (`reference` is such a list, too), and `trajectories: {step_limit: 200, fps: 30, env_id: CartPole-v1}` for
+what a source declares; `repeat: n` repeats the list of episodes.
 """
 
 from __future__ import annotations
@@ -49,18 +53,45 @@ def audit_rows(
     Raises:
         AuditError: the table or the settings cannot be used.
     """
+    against = None if reference is None else _table(reference, types)
+    return _outcome(check, _table(columns, types), against, {"roles": dict(roles or {}), **settings})
+
+
+def audit_episodes(check: Any, trajectories: Any, *, reference: Any = None, **settings: Any) -> Outcome:
+    """Run one check, with real facts, on trajectories.
+
+    Args:
+        check: an instance (with its options) or a class of a check.
+        trajectories: `rl_data.trajectories.Trajectories`, or a list of episodes for `rl_data.episodes.from_episodes`.
+        reference: a second set, for checks that compare.
+        **settings: further settings, such as `as_of` or `seed`.
+
+    Returns:
+        The outcome of the check.
+
+    Raises:
+        AuditError: the settings cannot be used.
+        TrajectoryError: the episodes do not go together.
+    """
+    from rl_data.episodes import from_episodes
+
+    both = [from_episodes(data) if isinstance(data, list) else data for data in (trajectories, reference)]
+    return _outcome(check, both[0], both[1], {"kind": "trajectory", **settings})
+
+
+def _outcome(check: Any, data: Any, reference: Any, settings: Mapping[str, Any]) -> Outcome:
     from audit.config import make_config
     from audit.engine.duckdb import Connection, Limits
     from audit.engine.plan import facts_in
     from audit.runner import Case, answer_all, ask_all, judge_case, open_subject
 
-    config = make_config({"roles": dict(roles or {}), **settings})
+    config = make_config(settings)
     instance = check() if isinstance(check, type) else check
     with Connection(Limits(config.memory, config.threads, config.spill)) as connection:
         against = None
         if reference is not None:
-            against = open_subject(connection, _table(reference, types), config, config.now, name="reference")
-        subject = open_subject(connection, _table(columns, types), config, config.now, name="data", reference=against)
+            against = open_subject(connection, reference, config, config.now, name="reference")
+        subject = open_subject(connection, data, config, config.now, name="data", reference=against)
         case = Case(instance.code, instance, {})
         ask_all([case], subject.dataset)
         answers = answer_all(list(facts_in(case.asks)) if case.asks else [], subject, against, lambda _: None)
@@ -84,18 +115,31 @@ def run_cases(path: str | Path) -> int:
     check = check_by_code(source.stem)
     cases = yaml.safe_load(source.read_text(encoding="utf-8"))
     for case in cases:
-        repeat = int(case.get("repeat", 1))
-        outcome = audit_rows(
-            make_check(check, case.get("options", {})),
-            _repeated(case["columns"], repeat),
-            roles=case.get("roles"),
-            reference=_repeated(case["reference"], repeat) if case.get("reference") else None,
-            types=case.get("types"),
-            **{name: case[name] for name in ("as_of", "timezone", "seed", "sample") if name in case},
-        )
+        outcome = _run_case(make_check(check, case.get("options", {})), case)
         problem = _difference(case, outcome)
         assert problem is None, f"{source.name}, case '{case['name']}': {problem}"
     return len(cases)
+
+
+def _run_case(check: Any, case: Mapping[str, Any]) -> Outcome:
+    repeat = int(case.get("repeat", 1))
+    settings = {name: case[name] for name in ("as_of", "timezone", "seed", "sample") if name in case}
+    if "episodes" in case:
+        from rl_data.episodes import from_episodes
+
+        declared = case.get("trajectories", {})
+        reference = from_episodes(case["reference"] * repeat, **declared) if case.get("reference") else None
+        return audit_episodes(
+            check, from_episodes(case["episodes"] * repeat, **declared), reference=reference, **settings
+        )
+    return audit_rows(
+        check,
+        _repeated(case["columns"], repeat),
+        roles=case.get("roles"),
+        reference=_repeated(case["reference"], repeat) if case.get("reference") else None,
+        types=case.get("types"),
+        **settings,
+    )
 
 
 def _difference(case: Mapping[str, Any], outcome: Outcome) -> str | None:

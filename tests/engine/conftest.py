@@ -69,6 +69,7 @@ class Opened:
 def opened_from(connection: Connection, data: Any, table: pa.Table, sample: int = 200_000) -> Opened:
     now = dt.datetime(2024, 5, 1, tzinfo=dt.UTC)
     subject = open_subject(connection, data, Config(sample=sample), now, name=None)
+    assert isinstance(subject.engine, Engine)
     return Opened(subject.engine, table, table.drop_columns(["tags"]).to_pandas())
 
 

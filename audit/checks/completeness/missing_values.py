@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from audit.checks import TABULAR, TRAJECTORY, register
+from audit.checks import TABULAR, register
 from audit.checks.completeness._wording import is_missing, nothing_to_judge, percent
 from audit.dataset import Dataset, Kind
 from audit.facts import Asks, Facts, Missing, MissingCounts, quote_name
@@ -54,7 +54,7 @@ class MissingValues:
     code: ClassVar[str] = "COM001"
     name: ClassVar[str] = "missing-values"
     dimension: ClassVar[str] = "completeness"
-    kinds: ClassVar[Kind] = TABULAR | TRAJECTORY
+    kinds: ClassVar[Kind] = TABULAR
 
     warn: float = 0.05
     fail: float = 0.20

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.checks import TABULAR, TRAJECTORY, register
+from audit.checks import TABULAR, register
 from audit.dataset import ColumnKind, Dataset, Kind
 from audit.facts import Asks, Facts, Sample
 from audit.findings import Chart, Finding, Interval, Judgement, Measurement, NotEvaluated, Severity, View
@@ -93,7 +93,7 @@ class AssociatedFeatures:
     code: ClassVar[str] = "COR001"
     name: ClassVar[str] = "associated-features"
     dimension: ClassVar[str] = "correlation"
-    kinds: ClassVar[Kind] = TABULAR | TRAJECTORY
+    kinds: ClassVar[Kind] = TABULAR
 
     warn: float = 0.9
     most_levels: int = 200

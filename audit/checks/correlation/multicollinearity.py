@@ -9,7 +9,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.checks import TABULAR, TRAJECTORY, register
+from audit.checks import TABULAR, register
 from audit.dataset import ColumnKind, Dataset, Kind
 from audit.facts import Asks, Facts, Sample
 from audit.findings import Basis, Chart, Finding, Judgement, Measurement, NotEvaluated, Severity
@@ -60,7 +60,7 @@ class Multicollinearity:
     code: ClassVar[str] = "COR002"
     name: ClassVar[str] = "multicollinearity"
     dimension: ClassVar[str] = "correlation"
-    kinds: ClassVar[Kind] = TABULAR | TRAJECTORY
+    kinds: ClassVar[Kind] = TABULAR
 
     info: float = 5.0
     warn: float = 10.0

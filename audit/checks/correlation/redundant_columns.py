@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.checks import TABULAR, TRAJECTORY, register
+from audit.checks import TABULAR, register
 from audit.dataset import ColumnKind, Dataset, Kind
 from audit.facts import Asks, Facts, Sample
 from audit.findings import Finding, Judgement, Measurement, NotEvaluated, Severity
@@ -59,7 +59,7 @@ class RedundantColumns:
     code: ClassVar[str] = "COR004"
     name: ClassVar[str] = "redundant-columns"
     dimension: ClassVar[str] = "correlation"
-    kinds: ClassVar[Kind] = TABULAR | TRAJECTORY
+    kinds: ClassVar[Kind] = TABULAR
 
     one_to_one: bool = True
 

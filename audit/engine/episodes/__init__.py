@@ -1,0 +1,60 @@
+"""The engine of trajectories: answers to the facts of `audit.episode_facts`, in memory, each computed once.
+
+A function marked `@answers(SomeFact)` computes the answer to a fact; it gets the fact and an `EpisodeView` (the
+trajectories with what is derived from them once). Every module of this package is found by walking it, so that a new
+fact needs a module here and one in `audit.episode_facts`, and no list.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from audit.engine.episodes.registry import ANSWERS, answers
+from audit.engine.episodes.view import EpisodeView
+from audit.engine.plan import Failure
+from audit.facts import Fact
+
+__all__ = ["EpisodeEngine", "EpisodeView", "answers"]
+
+Progress = Callable[[str], None]
+
+
+@dataclass(slots=True)
+class EpisodeEngine:
+    """Answers facts about one set of trajectories."""
+
+    view: EpisodeView
+
+    def answer(self, facts: Sequence[Fact], progress: Progress = lambda _: None) -> Mapping[Fact, Any]:
+        """Return the answer, or a `Failure`, of each fact."""
+        _load()
+        given: dict[Fact, Any] = {}
+        for fact in dict.fromkeys(facts):
+            progress(f"measuring {_words(fact)}")
+            try:
+                given[fact] = self.view.answer(fact)
+            except Exception as error:
+                given[fact] = Failure(fact, error)
+        return given
+
+
+def _words(fact: Fact) -> str:
+    name = type(fact).__name__
+    return "".join(f" {letter.lower()}" if letter.isupper() else letter for letter in name).strip()
+
+
+_loaded: list[bool] = []
+
+
+def _load() -> None:
+    if not _loaded:
+        for module in pkgutil.iter_modules(__path__, __name__ + "."):
+            importlib.import_module(module.name)
+        _loaded.append(True)
+
+
+assert ANSWERS is not None  # filled by the modules of this package
