@@ -75,6 +75,50 @@ def small_table(path: Path) -> None:
     pq.write_table(flights.take(pa.array(np.linspace(0, len(flights) - 1, 10_000).astype(int))), path)
 
 
+def episodes_file(path: Path, episodes: int = 10_000, length: int = 500) -> None:
+    """Write 5,000,000 steps of pendulums that a random policy drives, in the canonical form.
+
+    The equations are those of Gymnasium's Pendulum-v1, for all episodes at once; each is cut at `length` steps.
+    """
+    from rl_data.formats import write_canonical
+    from rl_data.trajectories import Provenance, Space, Trajectories
+
+    rng = np.random.default_rng(2)
+    angle, speed = rng.uniform(-np.pi, np.pi, episodes), rng.uniform(-1, 1, episodes)
+    observations = np.empty((episodes, length + 1, 3), dtype=np.float32)
+    actions = rng.uniform(-2, 2, (episodes, length)).astype(np.float32)
+    rewards = np.empty((episodes, length))
+    observations[:, 0] = np.column_stack([np.cos(angle), np.sin(angle), speed])
+    for t in range(length):
+        wrapped = (angle + np.pi) % (2 * np.pi) - np.pi
+        rewards[:, t] = -(wrapped**2 + 0.1 * speed**2 + 0.001 * actions[:, t] ** 2)
+        speed = np.clip(speed + (15 * np.sin(angle) + 3 * actions[:, t]) * 0.05, -8, 8)
+        angle = angle + speed * 0.05
+        observations[:, t + 1] = np.column_stack([np.cos(angle), np.sin(angle), speed])
+    last = np.tile(np.arange(length) == length - 1, episodes)
+    rows = episodes * length
+    write_canonical(
+        Trajectories(
+            episode_ids=np.arange(episodes),
+            offsets=np.arange(episodes + 1, dtype=np.int64) * length,
+            steps=np.tile(np.arange(length, dtype=np.int32), episodes),
+            observations=observations[:, :-1].reshape(rows, 3),
+            actions=actions.reshape(rows, 1),
+            rewards=rewards.reshape(rows),
+            terminated=np.zeros(rows, dtype=bool),
+            truncated=last,
+            source_rows=np.arange(rows),
+            observation_space=Space("box", 3),
+            action_space=Space("box", 1, (-2.0,), (2.0,)),
+            provenance=Provenance("canonical", "pendulums"),
+            next_observations=observations[:, 1:].reshape(rows, 3),
+            has_next=last,
+            step_limit=length,
+        ),
+        path,
+    )
+
+
 def dataset(name: str, make: Callable[[Path], None]) -> Path:
     """Return the path of a benchmark file, made if it is not there."""
     FOLDER.mkdir(exist_ok=True)

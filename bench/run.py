@@ -18,7 +18,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from datasets import dataset, flights_table, long_table, small_table, wide_table
+from datasets import dataset, episodes_file, flights_table, long_table, small_table, wide_table
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
@@ -79,6 +79,7 @@ def rows(folder: Path) -> list[Row]:
         "flights": dataset("flights", flights_table),
         "small": dataset("small", small_table),
         "wide": dataset("wide", wide_table),
+        "episodes": dataset("episodes", episodes_file),
     }
     peer = {name: [python, "-c", SUMMARIZE, str(path)] for name, path in files.items()}
     mine = {name: audit(path, folder) for name, path in files.items()}
@@ -87,6 +88,7 @@ def rows(folder: Path) -> list[Row]:
         Row("flights, 336,776 x 19", mine["flights"], "`SUMMARIZE`", peer["flights"], 3.0),
         Row("10,000 x 19", mine["small"], f"`python -c '{IMPORTS}'`", [python, "-c", IMPORTS], 2.0),
         Row("200,000 x 1,000", mine["wide"], "`SUMMARIZE`", peer["wide"], 1.0),
+        Row("5,000,000 steps, 10,000 episodes", mine["episodes"], "`SUMMARIZE`", peer["episodes"], 3.0, 2_048),
     ]
 
 
