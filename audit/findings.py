@@ -68,12 +68,16 @@ class Basis:
         """Whether every row was looked at."""
         return self.seed is None
 
-    def __str__(self) -> str:
-        """Return the words that every finding carries."""
+    def text(self, unit: str = "rows") -> str:
+        """Return the words that every finding carries; `unit` is what the data is made of ("rows", "steps")."""
         if self.exact:
-            return f"all {self.of:,} rows"
+            return f"all {self.of:,} {unit}"
         error = "" if self.error is None else f", error of a share <= {self.error:.2%}"
-        return f"sample of {self.rows:,} of {self.of:,} rows, seed {self.seed}{error}"
+        return f"sample of {self.rows:,} of {self.of:,} {unit}, seed {self.seed}{error}"
+
+    def __str__(self) -> str:
+        """Return the words for the rows of a table."""
+        return self.text()
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +100,14 @@ class Chart:
     `data` holds JSON values only (no NaN: use None), by kind:
 
     - histogram: `edges` [k+1], `counts` [k], optional `reference` [k] (counts on these edges), `density`
-      [[x, y], ...]
+      [[x, y], ...]; `y_title` names what is counted ("rows", "steps", "episodes"), of which bars show shares
     - bars: `labels` [k], `values` [k], optional `reference` [k], optional `limit`, optional `total` (what all values
       and all of the reference sum to, where the bars are the most frequent of many); with only `x_title` it names the
       values, with both `x_title` the labels
     - heatmap: `rows` [r], `columns` [c], `values` [r][c], `low`, `high` (ends of the colour scale)
     - confusion: `labels` [k], `matrix` [k][k] (rows: given, columns: other), `row_title`, `column_title`
-    - line: `x` [n] (numbers or ISO times), `series` [{`name`, `values` [n], optional `low`, `high`}], optional `limit`
+    - line: `x` [n] (numbers or ISO times), `series` [{`name`, `values` [n], optional `low`, `high`}], optional `limit`,
+      optional `marks` [[from, to], ...] (stretches of x to point out)
     - scatter: `x` [n], `y` [n] (at most 500 points)
     - intervals: `labels` [k], `values` [k], `low` [k], `high` [k], optional `limit`
     """
