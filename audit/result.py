@@ -74,7 +74,7 @@ class SourceReading:
 
 @dataclass(frozen=True, slots=True)
 class DatasetSummary:
-    """The audited data; `rows` of trajectories are steps, `bytes` is None where the source has no size (frames, tables).
+    """The audited data; `rows` of trajectories are steps, `bytes` is None where the source has no size.
 
     `reading` says how trajectories were read; None for a table.
     """

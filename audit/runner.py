@@ -461,7 +461,7 @@ def _summary(subject: Subject, settings: Path | None = None) -> DatasetSummary:
         episodes=None if data.trajectory is None else data.trajectory.episodes,
         bytes=data.size,
         schema_hash=data.schema_hash,
-        notes=said + data.notes,
+        notes=said + (data.notes if data.trajectory is None else ()),  # `reading` has the same in parts
         reading=None if data.trajectory is None else reading_of(data.trajectory),
     )
 

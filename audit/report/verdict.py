@@ -41,10 +41,17 @@ class Action:
     worst: Finding
     findings: int
     columns: tuple[str, ...]
+    episodes: tuple[str, ...] = ()
+    streams: bool = False
 
     @property
     def subject(self) -> str:
-        """What it is about: some columns, or the whole dataset."""
+        """What it is about: some columns (of trajectories: streams, in some episodes), or the whole dataset."""
+        if self.streams:
+            parts = [listing(self.columns, 5)] if self.columns else []
+            if self.episodes:
+                parts.append(f"{plural(len(self.episodes), 'episode')} ({listing(self.episodes, 5)})")
+            return " in ".join(parts) or "the dataset as a whole"
         if not self.columns:
             return "the dataset as a whole"
         return f"{plural(len(self.columns), 'column')}: {listing(self.columns, 5)}"
@@ -99,12 +106,13 @@ def _headline(failed: int, broken: int, warned: int, passed: int) -> tuple[str, 
 def actions(result: Result) -> tuple[tuple[Action, ...], int]:
     """Return at most seven actions, worst first, and how many more checks have findings at `warn` or above."""
     names = {outcome.code: outcome.name for outcome in result.outcomes}
+    streams = result.dataset.reading is not None
     grouped: dict[str, list[Finding]] = {}
     for finding in result.findings:  # worst first, so the groups come worst first too
         if finding.severity >= Severity.WARN:
             grouped.setdefault(finding.code, []).append(finding)
     found = [
-        Action(code, title_of(names.get(code, code)), group[0], len(group), _columns(group))
+        Action(code, title_of(names.get(code, code)), group[0], len(group), _columns(group), _episodes(group), streams)
         for code, group in grouped.items()
     ]
     return tuple(found[:MOST_ACTIONS]), max(len(found) - MOST_ACTIONS, 0)
@@ -112,6 +120,10 @@ def actions(result: Result) -> tuple[tuple[Action, ...], int]:
 
 def _columns(findings: Sequence[Finding]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column for finding in findings for column in finding.columns))
+
+
+def _episodes(findings: Sequence[Finding]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(episode for finding in findings for episode in finding.episodes))
 
 
 def unchecked(result: Result) -> tuple[Unchecked, ...]:
