@@ -62,7 +62,7 @@ def _profile(one: StreamValues, other: StreamValues | None) -> ColumnProfile:
         skewness=one.skewness,
         low=one.low,
         high=one.high,
-        basis=one.basis.text("steps"),
+        basis=str(one.basis),
         **numbers,
     )
 

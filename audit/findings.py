@@ -56,28 +56,26 @@ class Basis:
         of: rows that there are.
         seed: the seed of the sample; None when every row was looked at.
         error: for a sample, the largest error of a share at 95% confidence; None when exact.
+        unit: what the rows are called: "rows" of a table, "steps" of trajectories. A check need not say it.
     """
 
     rows: int
     of: int
     seed: int | None = None
     error: float | None = None
+    unit: str = "rows"
 
     @property
     def exact(self) -> bool:
         """Whether every row was looked at."""
         return self.seed is None
 
-    def text(self, unit: str = "rows") -> str:
-        """Return the words that every finding carries; `unit` is what the data is made of ("rows", "steps")."""
-        if self.exact:
-            return f"all {self.of:,} {unit}"
-        error = "" if self.error is None else f", error of a share <= {self.error:.2%}"
-        return f"sample of {self.rows:,} of {self.of:,} {unit}, seed {self.seed}{error}"
-
     def __str__(self) -> str:
-        """Return the words for the rows of a table."""
-        return self.text()
+        """Return the words that every finding carries."""
+        if self.exact:
+            return f"all {self.of:,} {self.unit}"
+        error = "" if self.error is None else f", error of a share <= {self.error:.2%}"
+        return f"sample of {self.rows:,} of {self.of:,} {self.unit}, seed {self.seed}{error}"
 
 
 @dataclass(frozen=True, slots=True)

@@ -316,9 +316,7 @@ class Result:
             "verdict": {"status": self.status.value, "findings": self._count_by_severity(), "errors": len(self.errors)},
             "scores": plain(self.scores),
             "outcomes": [_outcome_dict(outcome, self.dataset.id) for outcome in self.outcomes],
-            "findings": [
-                {"fingerprint": self.fingerprint(f), **_finding_dict(f, self.dataset.unit)} for f in self.findings
-            ],
+            "findings": [{"fingerprint": self.fingerprint(f), **_finding_dict(f)} for f in self.findings],
             "columns": plain(self.columns),
             "episodes": plain(self.episodes),
             "episode_totals": plain(self.episode_totals),
@@ -363,7 +361,7 @@ class Result:
                 "dimension": dimension.get(f.code),
                 "severity": f.severity.label,
                 "columns": ", ".join(f.columns),
-                "basis": f.basis.text(self.dataset.unit),
+                "basis": str(f.basis),
                 **{name: getattr(f, name) for name in ("code", "segment", "message", "statistic", "value", "limit")},
                 **{name: getattr(f, name) for name in ("limit_source", "effect", "affected", "where", "remedy")},
             }
@@ -414,10 +412,10 @@ def _repair_dict(repair: Repair, dataset_id: str) -> dict[str, Any]:
     return {"fingerprint": repair.fingerprint(dataset_id), **body, "steps": repair.steps}
 
 
-def _finding_dict(finding: Finding, unit: str) -> dict[str, Any]:
+def _finding_dict(finding: Finding) -> dict[str, Any]:
     body: dict[str, Any] = plain(finding)
     body["severity"] = finding.severity.label
-    body["basis"] = {**body["basis"], "text": finding.basis.text(unit), "exact": finding.basis.exact}
+    body["basis"] = {**body["basis"], "text": str(finding.basis), "exact": finding.basis.exact}
     return body
 
 

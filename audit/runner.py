@@ -120,7 +120,7 @@ def run(
         clock.lap("facts")
         for done, case in enumerate(cases):
             progress(f"judging {case.code}", done, len(cases))
-            judge_case(case, answers)
+            judge_case(case, answers, subject.dataset.kind)
         clock.lap("checks")
         profiles = make_profiles(subject.dataset, fill(profile, _answered(profile, answers)))
         outcomes = tuple(case.outcome for case in cases if case.outcome is not None)
@@ -373,13 +373,15 @@ def _answer(subject: Subject, fact: Fact) -> Any:
     return None if isinstance(given, Failure) else given
 
 
-def judge_case(case: Case, answers: Mapping[Fact, Any]) -> None:
+def judge_case(case: Case, answers: Mapping[Fact, Any], kind: Kind = Kind.TABULAR) -> None:
     """Let one check judge, unless its outcome is settled."""
     if case.outcome is not None or case.asks is None:
         return
     started = time.perf_counter()
     try:
         said = list(case.check.judge(fill(case.asks, answers)))
+        if kind is Kind.TRAJECTORY:
+            said = [_counted_in(item, "steps") for item in said]
         case.outcome = _settled_outcome(case, said)
     except Exception as error:
         case.outcome = _outcome(case, Status.ERROR, _error_text("judge", error))
@@ -414,6 +416,13 @@ def _settled_outcome(case: Case, said: list[Judgement]) -> Outcome:
         views=tuple(item for item in said if isinstance(item, View)),
         repairs=tuple(item for item in said if isinstance(item, Repair)),
     )
+
+
+def _counted_in(item: Judgement, unit: str) -> Judgement:
+    """Say what the rows of the data are called, which a check need not know."""
+    if isinstance(item, Finding | Measurement):
+        return dataclasses.replace(item, basis=dataclasses.replace(item.basis, unit=unit))
+    return item
 
 
 def _sourced(finding: Finding, case: Case) -> Finding:

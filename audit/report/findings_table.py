@@ -95,7 +95,7 @@ def finding_row(
         effect=finding.effect,
         affected=finding.affected,
         affected_text=_affected(finding),
-        basis=f"all {places.unit}" if finding.basis.exact else "sample",
+        basis=f"all {finding.basis.unit}" if finding.basis.exact else "sample",
         facts=_finding_facts(finding, places, include_samples),
         where=visible(finding.where, 1000) if finding.where else "",
         remedy=sentence(finding.remedy, finding.columns),
@@ -131,7 +131,7 @@ def _finding_facts(finding: Finding, places: Places, include_samples: bool) -> t
     if finding.interval is not None:
         ends = f"{amount(finding.interval.low, name)} to {amount(finding.interval.high, name)}"
         facts.append((f"{finding.interval.level:.0%} interval", f"{ends} ({visible(finding.interval.method, 60)})"))
-    facts.append(("Basis", finding.basis.text(places.unit)))
+    facts.append(("Basis", str(finding.basis)))
     if finding.segment:
         facts.append(("Segment", visible(finding.segment, 120)))
     if finding.episodes:

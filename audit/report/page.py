@@ -293,14 +293,14 @@ def _methods(result: Result) -> tuple[MethodRow, ...]:
             title_of(outcome.dimension),
             sentence(outcome.reason),
             ", ".join(f"{visible(key, 60)} = {brief(value, 80)}" for key, value in outcome.options.items()),
-            tuple(_measurement(one, result.dataset.unit) for one in outcome.measurements[:most]),
+            tuple(_measurement(one) for one in outcome.measurements[:most]),
             max(len(outcome.measurements) - most, 0),
         )
         for outcome in result.outcomes
     )
 
 
-def _measurement(one: Measurement, unit: str) -> tuple[str, ...]:
+def _measurement(one: Measurement) -> tuple[str, ...]:
     name = one.statistic
     interval = one.interval
     subject = ", ".join(visible(column, 60) for column in one.columns[:4]) or "dataset"
@@ -312,7 +312,7 @@ def _measurement(one: Measurement, unit: str) -> tuple[str, ...]:
         "" if one.limit is None else amount(one.limit, name),
         "" if interval is None else f"{amount(interval.low, name)} to {amount(interval.high, name)}",
         "" if one.p_value is None else number(one.p_value),
-        f"all {unit}" if one.basis.exact else f"sample of {one.basis.rows:,}",
+        f"all {one.basis.unit}" if one.basis.exact else f"sample of {one.basis.rows:,}",
     )
 
 

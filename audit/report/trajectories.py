@@ -27,14 +27,17 @@ ENDS: Mapping[str, str] = {
 }
 """How an episode ends, in the words of the page."""
 
-CLAIMED: Mapping[str, str] = {
-    "REP105": "Returns and lengths",
-    "BAL102": "How episodes end",
-    "REP101": "Coverage",
-    "BAL101": "Actions",
-    "LBL102": "Do actions and states line up?",
+SLOTS: Mapping[str, tuple[str, ...]] = {
+    "Returns and lengths": ("REP105",),
+    "How episodes end": ("COM102", "BAL102"),
+    "Coverage": ("REP101",),
+    "Actions": ("BAL101",),
+    "Do actions and states line up?": ("LBL102",),
 }
-"""The checks whose pictures stand in the section, in its order, each with its heading."""
+"""The headings of the section's pictures, each with the checks that make them."""
+
+CLAIMED = frozenset(code for codes in SLOTS.values() for code in codes)
+"""The checks whose pictures stand in the section and not among those of the whole dataset."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +73,11 @@ class Places:
 
 @dataclass(frozen=True, slots=True)
 class Slot:
-    """A heading of the section with its pictures and their captions, or the reason why there are none."""
+    """A heading of the section: (check, picture, caption) each, and the reasons of the checks that judged nothing."""
 
     title: str
-    codes: tuple[str, ...]
-    pictures: tuple[tuple[Picture, str], ...]
-    reason: str
+    pictures: tuple[tuple[str, Picture, str], ...]
+    reasons: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,24 +206,26 @@ def _number(value: float) -> str:
 def _slots(outcomes: Sequence[Outcome], totals: EpisodeTotals | None) -> list[Slot]:
     by_code = {outcome.code: outcome for outcome in outcomes}
     slots = []
-    for code, title in CLAIMED.items():
-        outcome = by_code.get(code)
-        views = outcome.views if outcome is not None else ()
-        pictures = [(draw(view.chart, VIEW), visible(view.caption, 400)) for view in views]
-        pictures += [(draw(chart, VIEW), "") for chart in _own_charts(code, views, totals)]
-        slots.append(Slot(title, (code,) if views else (), tuple(pictures), _reason(code, outcome)))
+    for title, codes in SLOTS.items():
+        found = [(code, by_code.get(code)) for code in codes]
+        views = [(code, view) for code, outcome in found if outcome is not None for view in outcome.views]
+        pictures = [(code, draw(view.chart, VIEW), visible(view.caption, 400)) for code, view in views]
+        own = _own_charts(codes[0], [view for _, view in views], totals)
+        pictures += [("", draw(chart, VIEW), "") for chart in own]
+        reasons = [_reason(code, outcome) for code, outcome in found]
+        slots.append(Slot(title, tuple(pictures), tuple(reason for reason in reasons if reason)))
     return slots
 
 
 def _own_charts(code: str, views: Sequence[View], totals: EpisodeTotals | None) -> list[Chart]:
-    """Return what the totals can show where the check has no picture of it: structure is known without any check."""
+    """Return what the totals can show where no check has a picture of it: structure is known without any check."""
     if totals is None:
         return []
     titles = " ".join(view.chart.title.lower() for view in views)
     if code == "REP105":
         own = {"return": totals.return_chart, "length": totals.length_chart}
         return [chart for word, chart in own.items() if chart is not None and word not in titles]
-    if code == "BAL102" and set(totals.ends) - {"unknown"} and "flag" not in titles:
+    if code == "COM102" and not views and set(totals.ends) - {"unknown"}:
         labels = [ENDS[end] for end in ENDS if end in totals.ends]
         values = [totals.ends[end] for end in ENDS if end in totals.ends]
         return [Chart("bars", "Flags at the end of episodes", {"labels": labels, "values": values}, "episodes")]
@@ -229,16 +233,16 @@ def _own_charts(code: str, views: Sequence[View], totals: EpisodeTotals | None) 
 
 
 def _reason(code: str, outcome: Outcome | None) -> str:
-    """Return why a check gave no picture; empty where it did."""
+    """Return why a check judged nothing; empty where it did."""
     if outcome is None:
-        return f"Not assessed: {code} did not take part."
+        return f"{code} not assessed: it did not take part."
     if outcome.views:
         return ""
     if outcome.status in (Status.NOT_APPLICABLE, Status.SKIPPED):
-        return f"Not assessed: {visible(outcome.reason, 400)}."
+        return f"{code} not assessed: {visible(outcome.reason, 400)}."
     if outcome.status is Status.ERROR:
-        return f"Not assessed: {code} broke."
-    return f"{code} found nothing to draw."
+        return f"{code} not assessed: the check broke."
+    return ""
 
 
 # --- episodes ---------------------------------------------------------------------------------------------------------
