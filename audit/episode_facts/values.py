@@ -1,4 +1,4 @@
-"""Values that are no measurements: not finite, out of all proportion, padding, constants in place of what was missing."""
+"""Values that are no measurements: not finite, out of all proportion, padding, constants for what was missing."""
 
 from __future__ import annotations
 
@@ -40,8 +40,9 @@ class Fill:
 
 @dataclass(frozen=True, slots=True)
 class ValueFaultValues:
-    """Marks for each step; a stream (`observation`, `action`, `reward`, `next_observation`) stands in a mapping only
-    where some step is marked.
+    """Marks for each step.
+
+    A stream (`observation`, `action`, `reward`, `next_observation`) is in a mapping only where some step is marked.
 
     Attributes:
         ids: str[E], the episodes' ids.

@@ -53,11 +53,13 @@ def neighbours(hit: Flags, offsets: Places) -> tuple[Places, Places, Places]:
     return places, before, after
 
 
-def fill_evidence(values: Floats, hit: Flags, offsets: Places, usual: NDArray[np.float64], times: float = 1.5) -> Filled:
+def fill_evidence(
+    values: Floats, hit: Flags, offsets: Places, usual: NDArray[np.float64], times: float = 1.5
+) -> Filled:
     """Return how far steps that hold one constant lie from the steps around them.
 
-    A step is far when each neighbour that it has (the nearest steps that do not hold the constant) differs in some entry
-    by more than `times` the usual change, for each step between the two. A value that a system takes by itself is
+    A step is far when each neighbour that it has (the nearest steps that do not hold the constant) differs in some
+    entry by more than `times` the usual change, for each step between the two. A value that a system takes by itself is
     reached and left by usual changes, at least on one side.
 
     Args:

@@ -34,7 +34,9 @@ class OneStep:
     weights: Floats
     usual: Floats
 
-    def surprise(self, states: NDArray[np.floating], actions: NDArray[np.floating], nexts: NDArray[np.floating]) -> Floats:
+    def surprise(
+        self, states: NDArray[np.floating], actions: NDArray[np.floating], nexts: NDArray[np.floating]
+    ) -> Floats:
         """Return the root mean square over the entries of (residual / usual residual), float64[n]."""
         start = np.asarray(states, dtype=np.float64)
         change = np.asarray(nexts, dtype=np.float64) - start
@@ -78,7 +80,7 @@ def fit_one_step(
         usual = np.maximum(np.maximum(np.quantile(residual, 0.9, axis=0), least), 1e-12)
         surprise = np.mean((residual / usual) ** 2, axis=1)
         chosen = surprise <= np.quantile(surprise, kept)
-    return OneStep(centre, scale, weights, usual)
+    return OneStep(centre, scale, weights, np.asarray(usual, dtype=np.float64))
 
 
 def _features(states: Floats, actions: NDArray[np.floating]) -> Floats:
@@ -100,7 +102,7 @@ class StartRegion:
     half: Floats
 
     def holds(self, states: NDArray[np.floating]) -> NDArray[np.bool_]:
-        """Return bool[n]: near enough to where episodes begin, in the mean of the entries and in each (3 half widths)."""
+        """Return bool[n]: near to where episodes begin, in the mean of the entries and in each (3 half widths)."""
         with np.errstate(invalid="ignore", over="ignore"):
             squared = np.square((states - self.middle.astype(states.dtype)) / self.half.astype(states.dtype))
             inside = squared.mean(axis=1) <= 1.0

@@ -91,9 +91,7 @@ def episode_joins(_fact: EpisodeJoins, view: EpisodeView) -> EpisodeJoinValues:
     jumps = jumps[alone | certain[jumps]]
     joins = np.zeros(view.rows, dtype=bool)
     joins[jumps] = True
-    return EpisodeJoinValues(
-        joins, certain & joins, limit, judge.surprise(jumps), usual, len(firsts), "", len(places)
-    )
+    return EpisodeJoinValues(joins, certain & joins, limit, judge.surprise(jumps), usual, len(firsts), "", len(places))
 
 
 def _none(view: EpisodeView, reason: str) -> EpisodeJoinValues:
@@ -112,9 +110,7 @@ def _usable(view: EpisodeView) -> Flags:
     return np.asarray(usable)
 
 
-def _candidates(
-    view: EpisodeView, region: StartRegion | None, places: Places, sample: Places
-) -> tuple[Places, float]:
+def _candidates(view: EpisodeView, region: StartRegion | None, places: Places, sample: Places) -> tuple[Places, float]:
     """Return the steps to be judged, and the surprise from which on they count."""
     if region is None:
         return places, ALONE

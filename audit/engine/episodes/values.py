@@ -132,47 +132,42 @@ def _dummy(view: EpisodeView) -> Flags:
 
 
 def _fills(view: EpisodeView, skip: Flags) -> tuple[Flags, tuple[Fill, ...]]:
+    """Try whole observations first, then single entries; what is marked once is not looked at again."""
     t = view.trajectories
-    marked = np.zeros(view.rows, dtype=bool)
+    marked = skip.copy()
     found: list[Fill] = []
     if view.rows < 2:
         return marked, ()
-    rows = view.sampled_rows
-    pairs = rows[view.linked[rows] & view.finite[rows]]
-    whole = t.observations
-    for value in _usual_rows(whole[rows]):
-        _add_fill(view, whole, value, pairs, "observation", marked, found, skip)
-    names = t.observation_space.names
-    for entry in range(whole.shape[1] if whole.shape[1] > 1 else 0):
+    rows, whole, size = view.sampled_rows, t.observations, t.observations.shape[1]
+    names = t.observation_space.names if len(set(t.observation_space.names)) == size else ()
+    candidates = [("observation", whole, value) for value in _usual_rows(whole[rows])]
+    for entry in range(size if size > 1 else 0):
         column = whole[:, entry : entry + 1]
-        name = names[entry] if len(set(names)) == whole.shape[1] else f"observation[{entry}]"
-        for value in _usual_values(column[rows, 0]):
-            _add_fill(view, column, np.array([value]), pairs, name, marked, found, skip | marked)
-    return marked, tuple(found)
+        name = names[entry] if names else f"observation[{entry}]"
+        candidates += [(name, column, np.array([value])) for value in _usual_values(column[rows, 0])]
+    pairs = rows[view.linked[rows] & view.finite[rows] & view.finite[np.minimum(rows + 1, view.rows - 1)]]
+    for name, values, value in candidates:
+        hit = ~_rows_with(values != value.astype(values.dtype)) & ~marked
+        far = _far(view, values, hit, pairs)
+        if far >= FAR:
+            marked |= hit
+            found.append(Fill(name, float(value[0]), int(hit.sum()), far))
+    return marked & ~skip, tuple(found)
 
 
-def _add_fill(
-    view: EpisodeView,
-    values: Matrix,
-    value: Matrix,
-    pairs: NDArray[np.int64],
-    subject: str,
-    marked: Flags,
-    found: list[Fill],
-    skip: Flags,
-) -> None:
-    hit = ~_rows_with(values != value.astype(values.dtype)) & ~skip
+def _far(view: EpisodeView, values: Matrix, hit: Flags, pairs: NDArray[np.int64]) -> float:
+    """Return the share of the steps that hold a constant and lie off the course of their neighbours.
+
+    Where most episodes begin with the constant, their first steps are left out of `hit`.
+    """
     if not hit.any() or hit.mean() > 0.9:
-        return
+        return 0.0
     t = view.trajectories
     firsts = t.offsets[:-1][t.lengths > 0]
-    if hit[firsts].mean() > max(0.5, 2 * hit.mean()):  # where every episode begins
+    if hit[firsts].mean() > max(0.5, 2 * hit.mean()):
         hit[firsts] = False
     clean = pairs[~hit[pairs] & ~hit[pairs + 1]]
-    evidence = fill_evidence(values, hit, t.offsets, usual_change(values[clean], values[clean + 1]))
-    if evidence.far >= FAR:
-        marked |= hit
-        found.append(Fill(subject, float(value[0]), evidence.steps, evidence.far))
+    return fill_evidence(values, hit, t.offsets, usual_change(values[clean], values[clean + 1])).far
 
 
 def _usual_values(sample: NDArray[np.float32]) -> list[float]:
