@@ -24,9 +24,10 @@ from audit.report.verdict import (
     missing_options,
     partly_unchecked,
     unchecked,
+    uses,
     verdict,
 )
-from audit.report.wording import amount, brief, number, plural, sentence, title_of, visible
+from audit.report.wording import amount, brief, listing, number, plural, sentence, title_of, visible
 from audit.result import ColumnProfile, Result, Score
 
 MOST_FINDINGS = 2000  # rows of the findings table; the JSON has all
@@ -84,6 +85,7 @@ class Page:
     facts: tuple[Fact, ...]
     notes: tuple[str, ...]
     verdict: Verdict
+    uses: tuple[tuple[str, str, str], ...]
     actions: tuple[tuple[Action, str, str], ...]
     more_actions: int
     unchecked: tuple[Unchecked, ...]
@@ -142,6 +144,7 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
         facts=_header_facts(result),
         notes=tuple(visible(note, 400) for note in result.dataset.notes) + _unread(result),
         verdict=verdict(result),
+        uses=_uses(result),
         actions=tuple((a, message_of(a.worst), first[a.code]) for a in todo),
         more_actions=more_actions,
         unchecked=groups,
@@ -169,6 +172,14 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
 
 def _title(uri: str) -> str:
     return visible(uri.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] or uri, 120)
+
+
+def _uses(result: Result) -> tuple[tuple[str, str, str], ...]:
+    """Return (style, words, names) for each degree of suitability that some use has."""
+    found = uses(result)
+    kinds = (("yes", "pass", "suited to"), ("with care", "warn", "with care"), ("no", "fail", "not suited to"))
+    named = [(style, words, [use.name for use in found if use.suited == suited]) for suited, style, words in kinds]
+    return tuple((style, words, listing(names, 8)) for style, words, names in named if names)
 
 
 def _size(result: Result) -> str:

@@ -9,11 +9,14 @@ from dataclasses import dataclass
 from audit.findings import Chart, Outcome, Status, View
 from audit.report.charts import STRIP, VIEW, draw
 from audit.report.picture import Picture
+from audit.report.verdict import uses
 from audit.report.wording import number, percent, plural, visible
 from audit.result import EpisodeSummary, EpisodeTotals, Result, SourceReading, Spread
 
 MOST_EPISODES = 100  # rows of the table; the JSON has the worst 1,000. The page must not grow with the data
 _MOST_ROWS = 15  # steps that a finding lists
+
+_LEARNERS = "Which learners"  # the title of the picture of what the table of learners says
 
 Fact = tuple[str, str]
 
@@ -26,6 +29,8 @@ ENDS: Mapping[str, str] = {
     "unknown": "the source cannot say",
 }
 """How an episode ends, in the words of the page."""
+
+_STYLES = {"yes": "pass", "with care": "warn", "no": "fail"}
 
 SLOTS: Mapping[str, tuple[str, ...]] = {
     "Returns and lengths": ("REP105",),
@@ -118,6 +123,7 @@ class Section:
     skipped: tuple[str, ...]
     problems: tuple[Fact, ...]
     slots: tuple[Slot, ...]
+    uses: tuple[tuple[str, str, str, str], ...]
     rows: tuple[EpisodeRow, ...]
     rest: int
     in_json: int
@@ -157,6 +163,10 @@ def make_section(result: Result, first: Mapping[str, str]) -> Section | None:
         skipped=tuple(visible(text, 400) for text in reading.skipped),
         problems=tuple((visible(where, 120), visible(what, 400)) for where, what in reading.problems),
         slots=tuple(_slots(result.outcomes, totals)),
+        uses=tuple(
+            (visible(use.name, 40), _STYLES.get(use.suited, "none"), visible(use.suited, 20), visible(use.reason, 300))
+            for use in uses(result)
+        ),
         rows=tuple(_row(episode, first) for episode in rows),
         rest=count - len(rows),
         in_json=len(result.episodes),
@@ -208,13 +218,21 @@ def _slots(outcomes: Sequence[Outcome], totals: EpisodeTotals | None) -> list[Sl
     slots = []
     for title, codes in SLOTS.items():
         found = [(code, by_code.get(code)) for code in codes]
-        views = [(code, view) for code, outcome in found if outcome is not None for view in outcome.views]
+        views = _distinct([(code, view) for code, outcome in found if outcome is not None for view in outcome.views])
         pictures = [(code, draw(view.chart, VIEW), visible(view.caption, 400)) for code, view in views]
         own = _own_charts(codes[0], [view for _, view in views], totals)
         pictures += [("", draw(chart, VIEW), "") for chart in own]
         reasons = [_reason(code, outcome) for code, outcome in found]
         slots.append(Slot(title, tuple(pictures), tuple(reason for reason in reasons if reason)))
     return slots
+
+
+def _distinct(views: Sequence[tuple[str, View]]) -> list[tuple[str, View]]:
+    """Return the first picture of each title, without the one of what the table of learners says with reasons."""
+    first: dict[str, tuple[str, View]] = {}
+    for one in views:
+        first.setdefault(one[1].chart.title, one)
+    return [one for title, one in first.items() if not title.startswith(_LEARNERS)]
 
 
 def _own_charts(code: str, views: Sequence[View], totals: EpisodeTotals | None) -> list[Chart]:
