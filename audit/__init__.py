@@ -17,20 +17,25 @@ from audit._version import __version__
 
 if TYPE_CHECKING:
     from audit.checks import Check, register
+    from audit.cleaning import Cleaned, clean
     from audit.config import Config
     from audit.errors import AuditError
     from audit.findings import Finding
     from audit.result import Result
     from audit.runner import run
 
-__all__ = ["AuditError", "Check", "Config", "Finding", "Result", "__version__", "register", "run"]
+__all__ = [
+    "AuditError", "Check", "Cleaned", "Config", "Finding", "Result", "__version__", "clean", "register", "run",
+]  # fmt: skip
 
 _HOMES = {
     "AuditError": "audit.errors",
     "Check": "audit.checks",
+    "Cleaned": "audit.cleaning",
     "Config": "audit.config",
     "Finding": "audit.findings",
     "Result": "audit.result",
+    "clean": "audit.cleaning",
     "register": "audit.checks",
     "run": "audit.runner",
 }
