@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from audit.cleaning.rules import Rule
 from audit.cleaning.run import Cleaned
 from audit.cleaning.write import CLEAN, FORMER_PLAN, PLAN
 
 
-def summary(cleaned: Cleaned, data: str) -> str:
-    """Return what was done, what is proposed, whether the steps add up, and what to do next."""
-    return "\n".join(_lines(cleaned, data))
+def summary(cleaned: Cleaned, data: str, options: Sequence[str] = ()) -> str:
+    """Return what was done, what is proposed, whether the steps add up, and what to do next.
+
+    Args:
+        cleaned: the cleaning.
+        data: as the person named it.
+        options: further words of the command line, which the next command needs as well.
+    """
+    return "\n".join(_lines(cleaned, data, options))
 
 
-def _lines(cleaned: Cleaned, data: str) -> Iterator[str]:
+def _lines(cleaned: Cleaned, data: str, options: Sequence[str]) -> Iterator[str]:
     source, equation = cleaned.source, cleaned.manifest["conservation"]
     yield f"{data}: {source.rows:,} steps in {source.episodes:,} episodes ({source.provenance.format})"
     yield from (f"not read: {where}: {what}" for where, what in source.provenance.problems)
@@ -39,7 +45,7 @@ def _lines(cleaned: Cleaned, data: str) -> Iterator[str]:
     yield "wrote " + ", ".join(str(file) for file in cleaned.files if file.exists())
     if (cleaned.folder / FORMER_PLAN).exists():
         yield f"the plan that was there is now {cleaned.folder / FORMER_PLAN}"
-    yield from _next(cleaned, data)
+    yield from _next(cleaned, data, options)
 
 
 def _rules(rules: tuple[Rule, ...]) -> Iterator[str]:
@@ -69,10 +75,10 @@ def _did(rule: Rule) -> str:
     return ", ".join(parts) or "nothing was left to do"
 
 
-def _next(cleaned: Cleaned, data: str) -> Iterator[str]:
+def _next(cleaned: Cleaned, data: str, options: Sequence[str]) -> Iterator[str]:
     folder = cleaned.folder
     if cleaned.plan is None and cleaned.proposed:
-        parts = ["audit", "clean", data, "-o", str(folder), "--plan", str(folder / PLAN), "--force"]
+        parts = ["audit", "clean", data, "-o", str(folder), *options, "--plan", str(folder / PLAN), "--force"]
         yield f"next: read and edit {folder / PLAN} (apply: true makes a repair), then\n  {shlex.join(parts)}"
         return
     yield f"next: {shlex.join(['audit', 'run', str(folder / CLEAN)])}"

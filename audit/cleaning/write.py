@@ -22,7 +22,7 @@ import pyarrow.parquet as pq
 
 from audit.cleaning.repairs import Repaired
 from audit.errors import AuditError
-from rl_data.formats.canonical import to_table, write_table
+from rl_data.formats.canonical import repeated, to_table, write_table
 from rl_data.formats.writing import flush
 from rl_data.trajectories import Trajectories, TrajectoryError
 
@@ -135,10 +135,8 @@ def quarantine_table(repaired: Repaired, source: Trajectories) -> pa.Table:
     """Return the quarantined steps in the canonical form, each with the reason and the code of its check."""
     t = own(repaired.quarantined, source)
     table = to_table(t)
-    codes = pa.array(t.episode_of_row.astype(np.int32))
     for name, texts in (("reason", repaired.reasons), ("code", repaired.codes)):
-        values = pa.DictionaryArray.from_arrays(codes, pa.array(list(texts), type=pa.string()))
-        table = table.append_column(name, values)
+        table = table.append_column(name, repeated(np.array(texts, dtype=np.str_), t.episode_of_row))
     return table
 
 

@@ -73,6 +73,16 @@ def clean_command(  # noqa: PLR0917  # typer hands options over by name
     if as_json:
         typer.echo((cleaned.folder / "manifest.json").read_text(encoding="utf-8"), nl=False)
     elif not quiet:
-        typer.echo(summary(cleaned, data))
+        names = {"reference": "--ref", "checks": "--set", "threads": "--jobs"}
+        again = [("--config", config), *((names.get(name, f"--{name}"), value) for name, value in chosen.items())]
+        typer.echo(summary(cleaned, data, [word for name, value in again for word in _words(name, value, options)]))
     if cleaned.broken:
         raise typer.Exit(3)
+
+
+def _words(name: str, value: object, options: list[str] | None) -> list[str]:
+    """Return an option as it is written on the command line."""
+    if value is None:
+        return []
+    values = options or [] if name == "--set" else value if isinstance(value, tuple) else [value]
+    return [word for one in values for word in (name, str(one))]

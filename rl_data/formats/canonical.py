@@ -145,7 +145,7 @@ def to_table(trajectories: Trajectories) -> pa.Table:
     codes = t.episode_of_row.astype(np.int32)
     ids = np.asarray(t.episode_ids, dtype=np.str_ if texts else np.int64)
     arrays: dict[str, pa.Array] = {
-        "episode_id": _repeated(ids, codes) if texts else pa.array(ids[codes]),
+        "episode_id": repeated(ids, codes) if texts else pa.array(ids[codes]),
         "step": pa.array(np.asarray(t.steps, dtype=np.int32)),
         "observation": convert.fixed_size_lists(np.asarray(t.observations, dtype=np.float32)),
         "action": pa.array(np.asarray(t.actions, dtype=np.int32))
@@ -159,14 +159,13 @@ def to_table(trajectories: Trajectories) -> pa.Table:
     if t.next_observations is not None:
         arrays["next_observation"] = convert.fixed_size_lists(t.next_observations, t.has_next)
     if t.policy_ids is not None:
-        names, places = np.unique(np.asarray(t.policy_ids, dtype=np.str_), return_inverse=True)
-        arrays["policy_id"] = _repeated(names, places.astype(np.int32))
+        arrays["policy_id"] = repeated(np.asarray(t.policy_ids, dtype=np.str_), np.arange(t.rows))
     if t.ended is not None:
         arrays[_ENDED] = pa.array(t.ended)
     for name, values in sorted(t.infos.items()):
         arrays[f"info_{name}"] = pa.array(values) if values.ndim == 1 else convert.fixed_size_lists(values)
     if t.source_files is not None:
-        arrays["source_file"] = _repeated(np.asarray(t.source_files, dtype=np.str_), codes)
+        arrays["source_file"] = repeated(np.asarray(t.source_files, dtype=np.str_), codes)
     arrays["source_row"] = pa.array(np.asarray(t.source_rows, dtype=np.int64))
     return pa.table(arrays).replace_schema_metadata({METADATA_KEY: write_metadata(t)})
 
@@ -226,5 +225,11 @@ def _unknown(arrays: Mapping[str, Any]) -> tuple[str, ...]:
     return tuple(text for field, text in meanings.items() if arrays.get(field) is None)
 
 
-def _repeated(values: NDArray[Any], codes: NDArray[np.int32]) -> pa.Array:
-    return pa.DictionaryArray.from_arrays(pa.array(codes), pa.array(values.tolist(), type=pa.string()))
+def repeated(values: NDArray[Any], codes: NDArray[np.integer[Any]]) -> pa.Array:
+    """Return texts as a dictionary, one entry a row: `values[codes]`.
+
+    Each text is in the dictionary once: with doubles in it, Parquet's bytes would differ from run to run.
+    """
+    names, places = np.unique(values, return_inverse=True)
+    entries = pa.array(places.astype(np.int32)[codes])
+    return pa.DictionaryArray.from_arrays(entries, pa.array(names.tolist(), type=pa.string()))
