@@ -27,7 +27,8 @@ def draw_line(chart: Chart, size: Size) -> Picture:
     canvas = Canvas(46, 8, size.width - 12, size.height - 22)
     x, y = Scale(min(at), max(at), canvas.left, canvas.right), Scale(low, high, canvas.bottom, canvas.top)
     marks = [numbers_or_times(pair)[0] for pair in chart.data.get("marks") or ()]
-    canvas.path("bad", "".join(_stretch(pair, x, canvas) for pair in marks))
+    canvas.path("bad wash", "".join(_stretch(pair, x, canvas.top, canvas.bottom) for pair in marks))
+    canvas.path("bad", "".join(_stretch(pair, x, canvas.bottom - 4, canvas.bottom) for pair in marks))
     canvas.y_axis(y, ticks(low, high, size.y_ticks))
     for i, one in enumerate(drawn):
         canvas.path(f"a{i}", _band(xs, one, x, y))
@@ -65,11 +66,11 @@ def draw_line(chart: Chart, size: Size) -> Picture:
     )
 
 
-def _stretch(pair: Sequence[float | None], x: Scale, canvas: Canvas) -> str:
-    """Return a stretch of x over the whole height, wide enough to be seen."""
-    start, end = (min(max(x(value or 0.0), canvas.left), canvas.right) for value in pair)
+def _stretch(pair: Sequence[float | None], x: Scale, top: float, bottom: float) -> str:
+    """Return a stretch of x as a box, wide enough to be seen."""
+    start, end = (x(value or 0.0) for value in pair)
     width = max(end - start, 2.5)
-    return f"M{short(start - 0.5)} {short(canvas.top)}h{short(width)}V{short(canvas.bottom)}h-{short(width)}Z"
+    return f"M{short(start)} {short(top)}h{short(width)}V{short(bottom)}h-{short(width)}Z"
 
 
 def _positions(values: Sequence[Any]) -> tuple[list[float | None], bool, list[str]]:

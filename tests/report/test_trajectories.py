@@ -153,7 +153,7 @@ def test_size_does_not_grow_with_the_data() -> None:
     assert abs(large / small - 1) < 0.05
     page = Reader(render_html(trajectory_result(10_000)))
     assert sum(tag == "tr" and bool(a.get("id")) for tag, a in page.tags) == MOST_EPISODES
-    assert "The JSON form of this result has 1,000 of them" in words(page.section)
+    assert "The JSON form of this result has the 1,000 worst." in words(page.section)
 
 
 def test_no_episodes_and_no_totals_render(result: Result) -> None:
