@@ -8,15 +8,19 @@ import re
 from html.parser import HTMLParser
 from importlib.resources import files
 
+import numpy as np
 import pytest
 from jsonschema import Draft202012Validator
 
+import audit
 from audit.findings import Outcome, Status
 from audit.report.formats import FORMATS, render_text
 from audit.report.page import make_page
 from audit.report.render import render_html
 from audit.report.trajectories import MOST_EPISODES, SLOTS
 from audit.result import Result
+from rl_data.episodes import from_episodes
+from rl_data.trajectories import Space
 from tests.report.conftest import HOSTILE
 from tests.report.test_schema import closed
 from tests.report.trajectory_results import trajectory_result
@@ -162,8 +166,7 @@ def test_no_episodes_and_no_totals_render(result: Result) -> None:
     assert "There are no episodes." in page
 
 
-def test_hostile_names_of_episodes_and_streams_stay_text() -> None:
-    page = render_html(trajectory_result(40, HOSTILE))
+def assert_only_text(page: str) -> None:
     reader = Reader(page)
     tags = [tag for tag, _ in reader.tags]
     assert tags.count("script") == tags.count("style") == 1
@@ -176,6 +179,26 @@ def test_hostile_names_of_episodes_and_streams_stay_text() -> None:
     assert "n" * 700 not in page
     body = page.rsplit("</style>", maxsplit=1)[-1]
     assert not [c for c in body if not c.isprintable() and c not in "\n\t\u2068\u2069"]
+
+
+def test_hostile_names_of_episodes_and_streams_stay_text() -> None:
+    assert_only_text(render_html(trajectory_result(40, HOSTILE)))
+
+
+def test_hostile_names_survive_a_real_audit() -> None:
+    random = np.random.default_rng(0)
+    told = [
+        {"id": name, "observations": random.standard_normal((31, len(HOSTILE))), "actions": random.integers(0, 2, 30),
+         "rewards": [np.nan, *[1.0] * 29], "terminated": place % 2 == 0, "truncated": False,
+         "steps": [0, 1, *range(5, 33)]}
+        for place, name in enumerate(HOSTILE)
+    ]  # fmt: skip
+    space = Space("box", len(HOSTILE), names=HOSTILE)
+    result = audit.run(from_episodes(told, observation_space=space, uri=HOSTILE[0]), kind="trajectory")
+    assert {"COM101", "COM103"} <= {finding.code for finding in result.findings}
+    page = render_html(result)
+    assert_only_text(page)
+    assert not [c for c in render_text(result, verbose=True) if not c.isprintable() and c != "\n"]
 
 
 def test_the_same_result_gives_the_same_bytes(result: Result, page: str) -> None:
