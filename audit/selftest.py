@@ -162,30 +162,33 @@ def masks(result: Result, t: Trajectories, codes: Sequence[str]) -> tuple[Flags,
     """Return bool[N] and bool[E]: the steps and episodes that findings of these checks, from warn on, name."""
     place = {str(name): number for number, name in enumerate(t.episode_ids.tolist())}
     steps, episodes = np.zeros(t.rows, dtype=bool), np.zeros(t.episodes, dtype=bool)
-    for spans, ids in _named(result, codes):
-        for start, stop in spans:
-            steps[start:stop] = True
-        chosen = np.zeros(t.episodes, dtype=bool)
-        chosen[list(range(t.episodes)) if ids is None else [place[name] for name in ids if name in place]] = True
-        episodes |= chosen
-        steps |= np.repeat(chosen, t.lengths)
+    for outcome in result.outcomes:
+        for finding in outcome.findings if outcome.code in codes else ():
+            if finding.severity > Severity.INFO:
+                for spans, ids in named_by(outcome, finding):
+                    for start, stop in spans:
+                        steps[start:stop] = True
+                    chosen = np.zeros(t.episodes, dtype=bool)
+                    chosen[_places(ids, place)] = True
+                    episodes |= chosen
+                    steps |= np.repeat(chosen, t.lengths)
     episodes[t.episode_of_row[steps]] = True
     return steps, episodes
 
 
-def _named(result: Result, codes: Sequence[str]) -> Iterator[tuple[Spans, tuple[str, ...] | None]]:
-    """Yield what findings from warn on name: spans of steps, and ids of whole episodes (None: all of them)."""
-    for outcome in result.outcomes:
-        for finding in outcome.findings if outcome.code in codes else ():
-            if finding.severity == Severity.INFO:
-                continue
-            repairs = _repairs(outcome, finding)
-            for repair in repairs:
-                everywhere = repair.kind == "shift" and not repair.episodes and not repair.rows
-                yield repair.rows, None if everywhere else repair.episodes
-            if not repairs:
-                rows = tuple((row, row + 1) for row in finding.row_ids)
-                yield rows, () if rows else finding.episodes
+def _places(ids: tuple[str, ...] | None, place: Mapping[str, int]) -> list[int]:
+    return list(place.values()) if ids is None else [place[name] for name in ids if name in place]
+
+
+def named_by(outcome: Outcome, finding: Finding) -> Iterator[tuple[Spans, tuple[str, ...] | None]]:
+    """Yield what a finding, or each repair of it, names: spans of steps, and ids of whole episodes (None: all)."""
+    repairs = _repairs(outcome, finding)
+    for repair in repairs:
+        everywhere = repair.kind == "shift" and not repair.episodes and not repair.rows
+        yield repair.rows, None if everywhere else repair.episodes
+    if not repairs:
+        rows = tuple((row, row + 1) for row in finding.row_ids)
+        yield rows, () if rows else finding.episodes
 
 
 def _repairs(outcome: Outcome, finding: Finding) -> list[Repair]:
