@@ -39,9 +39,11 @@ class ActionVectors(Fact):
 
     Args:
         tolerance: share of an entry's range within which two actions are the same.
+        motion: share of an entry's range within which two observations are the same.
     """
 
     tolerance: float = 1e-4
+    motion: float = 1e-3
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,8 @@ class ActionVectorsValues:
         outside: int64[k], steps beyond a declared bound.
         constant: bool[k], entries that never vary.
         finite: steps with finite actions.
-        idle: bool[N], steps on which nothing is done: all entries are 0, or all are as on the step before.
+        idle: bool[N], steps on which nothing is done: all entries are 0, or all are as on the step before while the
+            observation does not move either (a torque that is held moves something).
         leading: int64[E], idle steps at the start of each episode.
         trailing: int64[E], idle steps at its end; 0 where every step is idle.
         edges: of the entries' histograms, float64[b + 1] in ranges of the entry (0 is `low`, 1 is `high`).

@@ -25,7 +25,7 @@ class CellCoverageValues:
     Attributes:
         entries: entries of observation and continuous action that vary: the axes of the cells.
         constant: entries of the observation that hold one value only.
-        bins: of each entry; 0 where there are more than four entries and no cells were counted.
+        bins: of each entry; 0 where no cells were counted: more than four entries, or more than 1,000 actions.
         choices: discrete actions; 1 for continuous ones.
         used: int64[choices], steps of each discrete action; empty for continuous ones.
         cells: cells that hold a step.

@@ -54,7 +54,9 @@ def choice_randomness(states: Floats, actions: Codes, choices: int, episodes: Co
     pairs = folds(len(actions), 3, labels=actions, groups=episodes, seed=seed)
     top = float(np.log(choices))
     best: ChoiceRandomness | None = None
-    for model in (_logistic, extra_trees(classes=True, trees=40, min_leaf=10, max_depth=12)):
+    # nearly all entries at each split: with a few, the trees smooth sharp switches away and call them randomness
+    width = min(1.0, 10 / states.shape[1])
+    for model in (_logistic, extra_trees(classes=True, trees=40, min_leaf=10, max_features=width)):
         p = out_of_fold_probabilities(states, actions, pairs, model, classes=choices, seed=seed)
         p = np.clip(p, CLIP, 1.0)
         p /= p.sum(axis=1, keepdims=True)

@@ -27,8 +27,8 @@ class ActionBalance:
 
     What it measures: discrete actions: the steps of each, over all steps. Continuous ones: for each entry the share of
         steps at a declared bound (else at the lowest or highest value that occurs); the share of idle steps, on which
-        every entry that ever moves is 0, or is as on the step before; and how many of these stand at the start or at
-        the end of episodes.
+        every entry that ever moves is 0, or as on the step before while the observation stands still; and how many of
+        these stand at the start or at the end of episodes.
     Why it matters: the value of an action that never occurs is made up. Actions at a bound were perhaps cut there, so
         that the recorded action is not the one that a policy chose, and their log-probability is infinite for a
         squashed policy; a bang-bang controller is there by right. Idle steps at the ends teach a policy to stand still.
@@ -40,8 +40,8 @@ class ActionBalance:
         rare: a discrete action is rare with less than this share (0 to 1) of an equal share.
         bound: share (0 to 1) of steps at a bound from which an entry is named.
         idle: share (0 to 1) of idle steps above which this is said.
-        ends: share (0 to 1) of steps that are idle and at the start of an episode, above which it warns; also for its
-            end.
+        ends: share (0 to 1) of steps that are idle and at the start of an episode, above which it warns; at the end,
+            where a task that is done may rest, this is only said.
     """
 
     code: ClassVar[str] = "BAL101"
@@ -160,8 +160,8 @@ class ActionBalance:
         if share > self.idle:
             yield Finding(
                 self.code, ACTION, Severity.INFO,
-                f"action: on {count:,} of {a.finite:,} steps ({percent(share)}) every entry is 0 or as on the step "
-                f"before, limit {percent(self.idle)}",
+                f"action: on {count:,} of {a.finite:,} steps ({percent(share)}) nothing is done, limit "
+                f"{percent(self.idle)}: every entry of the action is 0, or it and the observation are as before",
                 "idle_share", share, self.idle, basis, effect=share * 0.5, affected=count,
                 remedy="Waiting can be part of the task; where it is not, weight such steps down for cloning.",
             )  # fmt: skip
@@ -186,7 +186,7 @@ class ActionBalance:
             return
         hit = int((steps > 0).sum())
         yield Finding(
-            self.code, ACTION, Severity.WARN,
+            self.code, ACTION, Severity.WARN if words == "start" else Severity.INFO,
             f"action: {count:,} of {basis.rows:,} steps ({percent(share)}) are idle at the {words} of "
             f"{counted(hit, 'episode')}, limit {percent(self.ends)}",
             statistic, share, self.ends, basis, effect=share, affected=count, episodes=worst_episodes(a.ids, steps),

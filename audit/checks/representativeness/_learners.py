@@ -14,6 +14,8 @@ CONTRAST = 0.05
 """Returns that differ by less than this share are all alike: no episode is a failure."""
 GOOD = 0.75
 """A mean return in this part of the span between worst and best is good enough to be cloned."""
+NEAR = 0.1
+"""So is one that is at most this share below the 95% quantile."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +31,7 @@ class Evidence:
         terminated: share of episodes that terminated; None when the source cannot say.
         contrast: how unlike the returns are, 0 to 1 and above.
         quality: where the mean return lies between the worst (0) and the best (1); None without a contrast.
+        shortfall: how far the mean return is below the 95% quantile, over the size of that; None without returns.
         randomness: of the actions given the observation, 0 to 1; None when it could not be estimated.
         cut: share of truncated episodes whose final observation is lost; None without truncated episodes.
     """
@@ -41,6 +44,7 @@ class Evidence:
     terminated: float | None
     contrast: float
     quality: float | None
+    shortfall: float | None
     randomness: float | None
     cut: float | None
 
@@ -89,6 +93,8 @@ def _cloning(e: Evidence) -> tuple[str, str]:
         return YES, "it needs no reward; whether the demonstrations are good, nothing in the data says"
     if e.zero or e.quality is None or e.alike:
         return (CARE, "rewards do not say whether the behaviour is good") if e.zero else (YES, "all episodes are alike")
+    if e.shortfall is not None and e.shortfall <= NEAR:
+        return YES, f"the mean return is {e.shortfall:.0%} below the best ones"
     if e.quality >= GOOD:
         return YES, f"the mean return is {e.quality:.0%} of the way from the worst to the best"
     return CARE, f"it copies the average, {e.quality:.0%} of the way from the worst return to the best"

@@ -115,18 +115,16 @@ class ReturnDistribution:
         for s in table:
             yield Measurement("suited", (), s.verdict, basis, segment=s.learner)
         by = {verdict: [s.learner for s in table if s.verdict == verdict] for verdict in (YES, CARE, NO)}
-        said = [
-            f"{words} {', '.join(by[verdict])}"
-            for verdict, words in ((YES, "suited to"), (CARE, "with care"), (NO, "not to"))
-            if by[verdict]
-        ]
+        said = [f"suit {', '.join(by[YES])}" if by[YES] else "suit no learner without care"]
+        said += [f"with care {', '.join(by[CARE])}"] if by[CARE] else []
+        said += [f"not {', '.join(by[NO])}"] if by[NO] else []
         numbers = {
             "terminated_share": e.terminated, "return_contrast": e.contrast, "mean_return_quality": e.quality,
             "action_randomness": e.randomness, "constant_reward": e.reward if e.constant else None,
         }  # fmt: skip
         yield Finding(
             self.code, (), Severity.INFO,
-            f"learners: the data are {'; '.join(said)} ({len(by[YES])} of {len(table)} suited)",
+            f"learners: the data {'; '.join(said)} ({len(by[YES])} of {len(table)} suited)",
             "suited_learners", len(by[YES]), None, basis, effect=0.1,
             remedy=" ".join(f"{s.learner}: {s.verdict}, {s.reason}." for s in table),
             evidence={**{s.learner: {"suited": s.verdict, "reason": s.reason} for s in table}, **numbers},
@@ -137,7 +135,7 @@ class ReturnDistribution:
                 {"labels": [f"{s.learner}: {s.verdict}" for s in table],
                  "values": [{NO: 0, CARE: 1, YES: 2}[s.verdict] for s in table]}, "learner", "suited",
             ),
-            " ".join(f"{s.learner}: {s.reason}." for s in table),
+            "The reasons stand with the finding that names the learners.",
         )  # fmt: skip
         dqn = next((s for s in table if s.learner == "DQN"), None)
         if dqn is not None and e.rewards and not e.zero and not e.failures:
@@ -158,7 +156,10 @@ def _evidence(facts: Facts, finite: np.ndarray[Any, np.dtype[np.float64]], sprea
     outcomes: EpisodeOutcomesValues = facts["outcomes"]
     randomness: ActionRandomnessValues = facts["random"]
     known = rewards is not None and rewards.steps > 0
-    quality = None
+    quality = shortfall = None
+    if len(finite):
+        best = float(np.quantile(finite, 0.95))
+        shortfall = float(best - finite.mean()) / abs(best) if best else None
     if spread is not None and float(np.ptp(finite)) > 0:
         quality = float((finite.mean() - finite.min()) / np.ptp(finite))
     truncated = int((outcomes.ends[outcomes.filled] == 1).sum())
@@ -171,6 +172,7 @@ def _evidence(facts: Facts, finite: np.ndarray[Any, np.dtype[np.float64]], sprea
         terminated=outcomes.terminated_share,
         contrast=0.0 if spread is None else spread.contrast,
         quality=quality,
+        shortfall=shortfall,
         randomness=None if randomness.reason else randomness.randomness,
         cut=1 - outcomes.finals / truncated if truncated else None,
     )

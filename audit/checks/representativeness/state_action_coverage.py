@@ -14,6 +14,7 @@ from audit.dataset import Dataset, Kind
 from audit.episode_facts.coverage import CellCoverage, CellCoverageValues, NeighbourCoverage, NeighbourCoverageValues
 from audit.facts import Asks, Facts
 from audit.findings import Chart, Finding, Judgement, Measurement, NotEvaluated, Severity, View
+from audit.stats.trajectory_cells import MOST_ENTRIES
 
 SUBJECT = ("observation", "action")
 
@@ -109,12 +110,17 @@ class StateActionCoverage:
                 )  # fmt: skip
 
     def _cells(self, c: CellCoverageValues, *, reference: bool) -> Iterator[Judgement]:
+        yield Measurement("varying_entries", SUBJECT, c.entries, c.basis, unit="entries")
         if not c.bins:
-            yield NotEvaluated(
-                f"{c.entries:,} varying entries: with more than four nearly every step has a cell of its own, so cells "
-                "are not counted" + ("" if reference else "; distances need a reference (--ref)"),
-                SUBJECT,
+            why = (
+                f"{c.entries:,} entries vary: with more than four nearly every step has a cell of its own"
+                if c.entries > MOST_ENTRIES
+                else f"{c.choices:,} actions are too many for cells"
+                if c.choices > 1
+                else "no step has finite numbers"
             )
+            more = "" if reference else "; distances need a reference (--ref)"
+            yield NotEvaluated(f"{why}, so cells are not counted{more}", SUBJECT)
             return
         yield Measurement("cells", SUBJECT, c.cells, c.basis, unit="cells")
         yield Measurement("effective_cells", SUBJECT, c.effective, c.basis, unit="cells")

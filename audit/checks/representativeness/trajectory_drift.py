@@ -95,13 +95,15 @@ class TrajectoryDrift:
         yield from self._transitions(facts["transitions"])
 
     def _entry(self, e: DriftOfEntry, q: float, found: EntryDriftValues) -> Finding:
-        fails = e.distance > self.fail
+        fails, far = e.distance > self.fail, e.distance > self.warn
+        excess = max(0.0, e.psi - e.psi_by_chance)
         return Finding(
             self.code, (e.name,), Severity.FAIL if fails else Severity.WARN,
             f"{words_of(e)} of {found.basis.rows:,} steps in {found.episodes[1]:,} episodes from "
             f"{found.episodes[0]:,} of the reference, limit {self.fail if fails else self.warn:g}; PSI "
-            f"{max(0.0, e.psi - e.psi_by_chance):.2f} beyond chance, limit {self.psi:g}",
-            "distance", e.distance, self.fail if fails else self.warn, found.basis, effect=min(1.0, e.distance),
+            f"{excess:.2f} beyond chance, limit {self.psi:g}",
+            "distance" if far else "psi_excess", e.distance if far else excess,
+            self.fail if fails else self.warn if far else self.psi, found.basis, effect=min(1.0, e.distance),
             remedy=REMEDY, chart=_picture(e),
             evidence={"psi": e.psi, "psi_by_chance": e.psi_by_chance, "p_value": e.p_value, "p_adjusted": q,
                       "reference_median": e.medians[0], "median": e.medians[1]},

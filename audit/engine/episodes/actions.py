@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.engine.episodes.choose import chosen_rows
 from audit.engine.episodes.registry import answers
 from audit.engine.episodes.view import EpisodeView, Flags
 from audit.episode_facts.actions import ActionChoices, ActionChoicesValues, ActionVectors, ActionVectorsValues
@@ -66,6 +67,8 @@ def action_vectors(fact: ActionVectors, view: EpisodeView) -> ActionVectorsValue
             zero &= np.abs(values) <= near
             with np.errstate(invalid="ignore"):
                 still[1:] &= np.abs(values[1:] - values[:-1]) <= near
+    if still.any():
+        still &= _motionless(view, fact.motion)
     idle = (zero | still) & finite if not constant.all() else np.zeros(n, dtype=bool)
     leading, trailing = _ends(idle, t.offsets)
     edges = np.linspace(0.0, 1.0, FIELDS + 1)
@@ -75,6 +78,21 @@ def action_vectors(fact: ActionVectors, view: EpisodeView) -> ActionVectorsValue
         view.ids, t.lengths, names_of(t.action_space, "action"), low, high, declared, at_low, at_high, outside,
         constant, int(finite.sum()), idle, leading, trailing, edges, counts, view.basis_of(len(view.sampled_rows)),
     )  # fmt: skip
+
+
+def _motionless(view: EpisodeView, motion: float) -> Flags:
+    """Return bool[N]: the observation is as on the step before, within a share of each entry's middle 99%."""
+    t = view.trajectories
+    still = np.ones(t.rows, dtype=bool)
+    sample = t.observations[chosen_rows(view, 20_000)]
+    if not len(sample):
+        return still
+    ranges = np.diff(np.quantile(sample, [0.005, 0.995], axis=0), axis=0)[0] * motion
+    for j, most in enumerate(ranges.tolist()):
+        values = t.observations[:, j]
+        with np.errstate(invalid="ignore", over="ignore"):
+            still[1:] &= np.abs(values[1:] - values[:-1]) <= np.float32(most)
+    return still
 
 
 def _bounds(view: EpisodeView) -> tuple[Floats, Floats, bool]:

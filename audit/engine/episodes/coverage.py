@@ -28,6 +28,7 @@ FIELDS = 20
 ACTIONS_APART = 1e4  # entries are cut at 10 before they are whitened: a step with another action is never near
 DECLARED = 1e6  # bounds from here on stand for "unbounded"
 FEWEST_EPISODES = 10
+MOST_CHOICES = 1_000  # times 10,000 cells: more would not fit
 
 
 @answers(CellCoverage)
@@ -45,7 +46,8 @@ def cell_coverage(_fact: CellCoverage, view: EpisodeView) -> CellCoverageValues:
         np.bincount(t.actions[(t.actions >= 0) & (t.actions < choices)], minlength=choices) if t.discrete else _none()
     )
     names, edges, counts = _map(view, sample[:, : t.observations.shape[1]])
-    bins = bins_of(len(axes)) if len(axes) <= MOST_ENTRIES and len(both) else 0
+    countable = len(axes) <= MOST_ENTRIES and choices <= MOST_CHOICES and len(both) > 0
+    bins = bins_of(len(axes)) if countable else 0
     cells = _none()
     theirs: NDArray[np.int64] | None = None
     if bins:
