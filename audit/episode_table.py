@@ -191,9 +191,20 @@ def _entries(known: TrajectoryInfo, findings: Sequence[Finding]) -> tuple[str, .
 
 
 def _marks(marked: NDArray[np.bool_]) -> list[list[int]]:
+    """Return the first and last step of each stretch of flagged steps; neighbours are joined where there are many."""
+    pairs = _runs(marked)
+    if len(pairs) > _MOST_MARKS:
+        block = -(-len(marked) // (2 * _MOST_MARKS))  # in so many blocks there are at most so many stretches
+        starts = np.arange(0, len(marked), block)
+        blocks = _runs(np.logical_or.reduceat(marked, starts))
+        pairs = [[first * block, min((last + 1) * block, len(marked)) - 1] for first, last in blocks]
+    return pairs
+
+
+def _runs(marked: NDArray[np.bool_]) -> list[list[int]]:
     edges = np.diff(np.concatenate([[False], marked, [False]]).astype(np.int8))
     pairs = zip(np.flatnonzero(edges == 1).tolist(), np.flatnonzero(edges == -1).tolist(), strict=True)
-    return [[start, stop - 1] for start, stop in pairs][:_MOST_MARKS]
+    return [[start, stop - 1] for start, stop in pairs]
 
 
 def _strip(trace: Trace, marks: list[list[int]]) -> Chart:

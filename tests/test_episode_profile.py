@@ -229,6 +229,21 @@ def test_episodes_come_worst_first_with_what_names_them() -> None:
     assert listed[4].strips == ()
 
 
+def test_many_flagged_steps_are_marked_in_joined_stretches() -> None:
+    t = from_episodes(episodes(1, length=1_001))
+    repair = Repair("AAA001", (), "s", "drop_steps", "r", tuple((row, row + 1) for row in range(0, 1_001, 2)))
+    listed, totals = table(
+        t,
+        outcome(
+            "AAA001", Severity.WARN, episodes=("0",), repairs=(Repair("AAA001", (), "s", "drop_steps", "r", spans),)
+        ),
+    )
+    assert totals.flagged_steps == 501
+    marks = listed[0].strips[0].data["marks"]
+    assert len(marks) <= 60
+    assert (marks[0][0], marks[-1][1]) == (0, 1_000)
+
+
 def test_the_table_is_bounded_and_the_totals_are_not() -> None:
     t = from_episodes(episodes(MOST_EPISODES + 50, length=2))
     listed, totals = table(t, outcome("AAA001", Severity.WARN, episodes=("1049",)))

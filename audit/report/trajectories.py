@@ -24,9 +24,9 @@ ENDS: Mapping[str, str] = {
     "terminated": "terminated",
     "truncated": "truncated",
     "both": "terminated and truncated",
-    "ended": "done (which kind is open)",
+    "ended": "ended, not said how",
     "none": "no flag",
-    "unknown": "the source cannot say",
+    "unknown": "not said",
 }
 """How an episode ends, in the words of the page."""
 
