@@ -128,12 +128,22 @@ def trial(trajectories: Trajectories, name: str, rate: float, seed: int) -> Tria
         made = inject(name, trajectories, rate=rate, seed=seed)
     except InjectionError as error:
         return Trial(name, rate, seed, skipped=str(error).partition(": ")[2])
+    return examine(made, rate, seed)[0]
+
+
+def examine(made: Corrupted, rate: float, seed: int) -> tuple[Trial, Result]:
+    """Audit trajectories with a planted defect, with the checks that should find it, and compare.
+
+    Raises:
+        AuditError: the audit cannot be run.
+    """
+    codes = FOUND_BY[made.name]
     started = time.perf_counter()
-    result = audit_with(made.trajectories, FOUND_BY[name])
+    result = audit_with(made.trajectories, codes)
     seconds = time.perf_counter() - started
-    steps, episodes = masks(result, made.trajectories, FOUND_BY[name])
-    return Trial(
-        name,
+    steps, episodes = masks(result, made.trajectories, codes)
+    found = Trial(
+        made.name,
         rate,
         seed,
         steps=match(made.steps, made.involved, steps),
@@ -141,6 +151,7 @@ def trial(trajectories: Trajectories, name: str, rate: float, seed: int) -> Tria
         codes=tuple(o.code for o in result.outcomes if any(f.severity > Severity.INFO for f in o.findings)),
         seconds=seconds,
     )
+    return found, result
 
 
 def audit_with(trajectories: Trajectories, codes: Sequence[str] = ()) -> Result:

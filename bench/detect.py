@@ -24,10 +24,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from restoring import Restored, restored
 
 from audit.findings import Severity
-from audit.selftest import Match, Trial, audit_with, trial
-from rl_data.corrupt import INJECTORS
+from audit.selftest import Match, Trial, audit_with, examine
+from rl_data.corrupt import INJECTORS, InjectionError, inject
 from rl_data.record import record
 from rl_data.trajectories import Trajectories
 
@@ -68,11 +69,24 @@ def recorded(name: str, seed: int = 0) -> Trajectories:
     return record("CartPole-v1", steps=40_000, seed=seed, env_options=limit)
 
 
-def run(job: Job) -> Trial | Clean:
+@dataclass(frozen=True)
+class Planted:
+    """What was found of a planted defect, and whether its repair brought the clean bytes back."""
+
+    trial: Trial
+    restored: Restored | None = None
+
+
+def run(job: Job) -> Planted | Clean:
     """Do one job."""
     if not job.defect:
         return clean(job.data, job.seed)
-    return trial(recorded(job.data), job.defect, job.rate, job.seed)
+    try:
+        made = inject(job.defect, recorded(job.data), rate=job.rate, seed=job.seed)
+    except InjectionError as error:
+        return Planted(Trial(job.defect, job.rate, job.seed, skipped=str(error).partition(": ")[2]))
+    found, result = examine(made, job.rate, job.seed)
+    return Planted(found, restored(made, result))
 
 
 def clean(name: str, seed: int) -> Clean:
@@ -102,22 +116,23 @@ def worst_and_mean(values: Sequence[float | None]) -> str:
     return f"{statistics.mean(known):.2f} ({min(known):.2f})"
 
 
-def line(data: str, defect: str, rate: float, trials: Sequence[Trial]) -> str:
+def line(data: str, defect: str, rate: float, answers: Sequence[Planted]) -> str:
     """Return a line of the table."""
+    trials = [answer.trial for answer in answers]
     if trials[0].skipped:
-        return f"| {defect} | {data} | {rate:.0%} | - | - | - | - | - | {trials[0].skipped} |"
+        return f"| {defect} | {data} | - | - | - | - | - | - | - | cannot be planted: {trials[0].skipped} |"
     steps = [match for t in trials if (match := t.steps)]
     episodes = [match for t in trials if (match := t.episodes)]
-    own = [match for t in trials if (match := t.by_unit)]
-    met = "yes" if meets(own) else "no"
-    codes = ", ".join(sorted({code for t in trials for code in t.codes})) or "nothing"
+    met = "yes" if meets([match for t in trials if (match := t.by_unit)]) else "**no**"
     if not INJECTORS[defect].detectable:
         met = "cannot be"
+    codes = ", ".join(sorted({code for t in trials for code in t.codes})) or "nothing"
+    kinds = sorted({answer.restored.value for answer in answers if answer.restored}, reverse=True)
     cells = [
         worst_and_mean([m.recall for m in steps]), worst_and_mean([m.precision for m in steps]),
         worst_and_mean([m.recall for m in episodes]), worst_and_mean([m.precision for m in episodes]),
     ]  # fmt: skip
-    return f"| {defect} | {data} | {rate:.0%} | {' | '.join(cells)} | {met} | {codes} |"
+    return f"| {defect} | {data} | {rate:.0%} | {' | '.join(cells)} | {met} | {' / '.join(kinds) or '-'} | {codes} |"
 
 
 def meets(matches: Sequence[Match]) -> bool:
@@ -169,9 +184,9 @@ def main() -> None:
         put(PAGE, "detect", table)
 
 
-def report(wanted: Sequence[Job], done: Sequence[Trial | Clean]) -> list[str]:
+def report(wanted: Sequence[Job], done: Sequence[Planted | Clean]) -> list[str]:
     """Return both tables as lines."""
-    groups: dict[tuple[str, str, float], list[Trial]] = defaultdict(list)
+    groups: dict[tuple[str, str, float], list[Planted]] = defaultdict(list)
     cleans: dict[str, list[Clean]] = defaultdict(list)
     for job, answer in zip(wanted, done, strict=True):
         if isinstance(answer, Clean):
@@ -180,10 +195,10 @@ def report(wanted: Sequence[Job], done: Sequence[Trial | Clean]) -> list[str]:
             groups[job.defect, job.data, job.rate].append(answer)
     lines = [
         "| defect | set | rate | steps: recall | steps: precision | episodes: recall | episodes: precision "
-        "| target met | found by |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| target met | bytes restored | found by |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    lines += [line(data, defect, rate, trials) for (defect, data, rate), trials in groups.items()]
+    lines += list(dict.fromkeys(line(data, defect, rate, answers) for (defect, data, rate), answers in groups.items()))
     if cleans:
         lines += [
             "", "| clean set | findings at fail | findings at warn | steps left out by default | seconds |",
