@@ -232,12 +232,7 @@ def test_episodes_come_worst_first_with_what_names_them() -> None:
 def test_many_flagged_steps_are_marked_in_joined_stretches() -> None:
     t = from_episodes(episodes(1, length=1_001))
     repair = Repair("AAA001", (), "s", "drop_steps", "r", tuple((row, row + 1) for row in range(0, 1_001, 2)))
-    listed, totals = table(
-        t,
-        outcome(
-            "AAA001", Severity.WARN, episodes=("0",), repairs=(Repair("AAA001", (), "s", "drop_steps", "r", spans),)
-        ),
-    )
+    listed, totals = table(t, outcome("AAA001", Severity.WARN, episodes=("0",), repairs=(repair,)))
     assert totals.flagged_steps == 501
     marks = listed[0].strips[0].data["marks"]
     assert len(marks) <= 60
