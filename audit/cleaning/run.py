@@ -17,10 +17,12 @@ from audit.cleaning.repairs import Repaired, repair
 from audit.cleaning.rules import Rule, rules_of, spans_of, told
 from audit.cleaning.write import CLEAN, MANIFEST, PLAN, QUARANTINE, check_folder, file_hash, publish
 from audit.config import Config, load_config, make_config, settings_beside
+from audit.engine.duckdb import Connection, Limits
 from audit.errors import ConfigError, SourceError
 from audit.findings import Status
 from audit.result import Result
 from audit.runner import run
+from audit.source import open_relation
 from audit.sources.trajectories import open_trajectories
 from rl_data.formats.canonical_metadata import fingerprint
 from rl_data.trajectories import Trajectories
@@ -183,16 +185,20 @@ def _base(data: object, config: Config | Mapping[str, Any] | str | Path | None) 
 
 
 def _open(data: object, kind: str) -> Trajectories:
-    if isinstance(data, str | Path) and "://" not in str(data) and not Path(data).exists():
+    """Return the trajectories; for anything else the message that says why it is none."""
+    named = isinstance(data, str | Path)
+    if named and kind != "tabular" and "://" not in str(data) and not Path(str(data)).exists():
         raise SourceError(f"{data} does not exist; check the path")
     found = open_trajectories(data, kind)
-    if found is None:
-        name = str(data) if isinstance(data, str | Path) else f"an object of type {type(data).__name__}"
-        raise SourceError(
-            f"{name} is a table, and only trajectories are repaired; `audit run` names the rows of a table to mend "
-            "(--rows-out writes them), and --kind trajectory reads it as trajectories if it holds some"
-        )
-    return found
+    if found is not None:
+        return found
+    if named:
+        with Connection(Limits("100MB", 1, None)) as connection:
+            open_relation(connection.raw, data)  # raises where it is no table either: that message helps more
+    raise SourceError(
+        f"{data if named else type(data).__name__} is a table, and only trajectories are repaired; `audit run` names "
+        "the rows of a table to mend (--rows-out writes them), and --kind trajectory reads it as trajectories"
+    )
 
 
 def _notes(

@@ -95,8 +95,10 @@ def read(path: str | Path, format: str | None = None) -> Trajectories:
     if format is None:
         detected = detect(path)
         if detected is None:
-            from rl_data.formats.tables import describe_unknown
+            from rl_data.formats.tables import describe_unknown, without_content
 
+            if (absent := without_content(path)) is not None:
+                raise TrajectoryError(f"{path}: {absent}")
             raise TrajectoryError(
                 f"{path}: {describe_unknown(path)}; this matches no known trajectory format ({', '.join(FORMATS)})"
             )

@@ -60,7 +60,7 @@ def matches(path: Path) -> str | None:
     schema = schema_of(path)
     if schema is None or not set(_NEEDED) <= set(schema.names):
         return None
-    if convert.list_depth(schema.field("observation").type) != 1 or not convert.is_numeric(schema.field("action").type):
+    if convert.list_depth(schema.field("observation").type) != 1:
         return None
     marked = " and the schema's metadata say" if METADATA_KEY in (schema.metadata or {}) else " say"
     return f"the columns {', '.join(_NEEDED)} (observation: {schema.field('observation').type}){marked} so"

@@ -317,6 +317,8 @@ def _mapping(chosen: _Columns) -> dict[str, str]:
         "episode_index": "episode",
         "next.success": "info, kept as it is",
     }
+    if {"next.terminated", "next.truncated"} <= chosen.present:
+        fixed["next.done"] = "not needed beside next.terminated and next.truncated"
     observed = "observation, put together in this order" if len(chosen.observations) > 1 else "observation"
     return {
         ", ".join(chosen.observations) or "(no numeric observation)": observed,

@@ -88,17 +88,28 @@ def schema_of(path: Path) -> pa.Schema | None:
         return None
 
 
+def without_content(path: Path) -> str | None:
+    """Return what is wrong with a file that holds no data at all, and what to do; None when it may hold some."""
+    if path.is_dir():
+        return None
+    with path.open("rb") as stream:
+        head = stream.read(64)
+    if not head:
+        return "the file is empty (0 bytes); copy or write it anew"
+    if head.startswith(b"version https://git-lfs"):
+        return "a git-lfs pointer, not the data itself; run `git lfs pull`"
+    return None
+
+
 def describe_unknown(path: Path) -> str:
     """Return what a file or folder of no known format is, in words that help to find out why."""
+    if (absent := without_content(path)) is not None:
+        return absent
     if path.is_dir():
         names = sorted(p.name for p in path.iterdir())
         return f"a folder with {len(names)} entries ({', '.join(names[:_NAMED]) or 'empty'})"
     with path.open("rb") as stream:
         head = stream.read(256)
-    if not head:
-        return "the file is empty (0 bytes)"
-    if head.startswith(b"version https://git-lfs"):
-        return "a git-lfs pointer, not the data itself: run `git lfs pull`"
     if head.startswith(b"\x89HDF\r\n\x1a\n"):
         return "an HDF5 file whose groups are not those of Minari, D4RL, d3rlpy or robomimic"
     if head.startswith(b"PK\x03\x04"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 import subprocess
 import sys
 from dataclasses import replace
@@ -95,10 +96,22 @@ def test_tables_that_hold_no_trajectories_are_left_alone(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        (b"", "the file is empty (0 bytes); copy or write it anew"),
+        (b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "run `git lfs pull`"),
+    ],
+)
+def test_a_file_without_content_is_no_unknown_format(tmp_path: Path, content: bytes, words: str) -> None:
+    (tmp_path / "set.parquet").write_bytes(content)
+    with pytest.raises(TrajectoryError, match=re.escape(words)) as caught:
+        formats.read(tmp_path / "set.parquet")
+    assert "lerobot" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("empty.parquet", b"", "the file is empty"),
-        ("lfs.parquet", b"version https://git-lfs.github.com/spec/v1\noid sha256:0\nsize 1\n", "git lfs pull"),
         ("broken.parquet", b"PAR1" + b"\x00" * 100, "Parquet content cannot be read"),
         ("broken.arrow", b"ARROW1\x00\x00" + b"\x01" * 100, "Arrow content cannot be read"),
         ("people.csv", b"name,state\nAda,NY\n", "a table with the columns name, state"),
