@@ -79,6 +79,7 @@ class ActionBalance:
         yield Measurement("action_entropy", ACTION, balance.entropy / max(np.log(len(a.counts)), 1e-12), basis)
         yield Measurement("smallest_action_share", ACTION, balance.smallest / total, basis)
         yield Measurement("repeated_action_share", ACTION, a.repeats, basis)
+        yield Measurement("actions_outside", ACTION, a.outside, basis, unit="steps")
         yield _bars(a, total)
         unused = np.flatnonzero(a.counts == 0)
         if balance.classes == 1:

@@ -89,7 +89,7 @@ class StateActionCoverage:
                     remedy="Collect steps with the other actions; with one alone there is no choice to learn.",
                 )  # fmt: skip
         share = c.narrowest
-        if c.map_counts.size == 0 and c.entries == 0:
+        if c.map_basis.rows > 1 and c.entries == 0:
             yield Finding(
                 self.code, ("observation",), Severity.WARN,
                 f"observation: all {c.constant:,} entries hold one value only over {c.basis.rows:,} steps, limit: at "
