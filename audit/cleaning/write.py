@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Mapping
@@ -24,7 +25,7 @@ from audit.cleaning.repairs import Repaired
 from audit.errors import AuditError
 from rl_data.formats.canonical import repeated, to_table, write_table
 from rl_data.formats.writing import flush
-from rl_data.trajectories import Trajectories, TrajectoryError
+from rl_data.trajectories import Rows, Trajectories, TrajectoryError
 
 CLEAN, QUARANTINE, PLAN, MANIFEST = "clean.parquet", "quarantine.parquet", "plan.yaml", "manifest.json"
 FORMER_PLAN = "plan.former.yaml"
@@ -57,7 +58,7 @@ def publish(
     try:
         temporary = Path(tempfile.mkdtemp(prefix=f".{folder.name}.", suffix=".part", dir=folder.absolute().parent))
         temporary.chmod(0o777 & ~_umask())
-        write_table(to_table(own(repaired.clean, source)), temporary / CLEAN)
+        write_table(to_table(own(repaired.clean, source, repaired.kept)), temporary / CLEAN)
         write_table(quarantine_table(repaired, source), temporary / QUARANTINE)
         if plan is not None:
             (temporary / PLAN).write_bytes(plan)
@@ -122,18 +123,49 @@ def conservation(repaired: Repaired, source: Trajectories, outputs: Mapping[str,
     }
 
 
-def own(t: Trajectories, source: Trajectories) -> Trajectories:
-    """Return trajectories as a set of their own: what the source's metadata said of its rows is not said of these."""
+def own(t: Trajectories, source: Trajectories, rows: Rows) -> Trajectories:
+    """Return trajectories as a set of their own, made of some rows of the source.
+
+    What the source's metadata claim of its rows (counts, lengths, files, LeRobot's running index) is not said of these;
+    splits are told in the episodes that there are now.
+    """
     declared = {name: value for name, value in t.provenance.declared.items() if name not in _OF_THE_SOURCE}
-    files = t.source_files
-    if files is None:
-        files = np.full(t.episodes, source.provenance.uri)
-    return replace(t, source_files=files, provenance=replace(t.provenance, declared=declared, problems=()))
+    if isinstance(declared.get("splits"), Mapping):
+        declared["splits"] = _splits(declared["splits"], t, source, rows)
+    infos = t.infos if t.rows == source.rows else {name: array for name, array in t.infos.items() if name != "index"}
+    files = t.source_files if t.source_files is not None else np.full(t.episodes, source.provenance.uri)
+    about = replace(t.provenance, declared=declared, problems=())
+    return replace(t, source_files=files, infos=infos, provenance=about)
+
+
+def _splits(splits: Mapping[str, Any], t: Trajectories, source: Trajectories, rows: Rows) -> dict[str, Any]:
+    """Return splits with the episodes that there are now: of one that was cut, all parts."""
+    came = source.episode_ids[source.episode_of_row[rows[t.offsets[:-1][t.lengths > 0]]]].tolist()
+    now = t.episode_ids[t.lengths > 0].tolist()
+    if len(now) == source.episodes and now == came:
+        return dict(splits)
+    told: dict[str, Any] = {}
+    for name, given in splits.items():
+        span = re.fullmatch(r"\s*(\d+)\s*:\s*(\d+)\s*", given) if isinstance(given, str) else None
+        if span is not None:
+            first, end = int(span[1]), int(span[2])
+            inside = [str(old).isdigit() and first <= int(old) < end for old in came]
+            told[name] = [new for new, here in zip(now, inside, strict=True) if here]
+        elif isinstance(given, list | tuple):
+            members = set(map(str, given))
+            told[name] = [new for new, old in zip(now, came, strict=True) if str(old) in members]
+        else:
+            told[name] = given
+    return told
 
 
 def quarantine_table(repaired: Repaired, source: Trajectories) -> pa.Table:
     """Return the quarantined steps in the canonical form, each with the reason and the code of its check."""
-    t = own(repaired.quarantined, source)
+    left = np.ones(source.rows, dtype=bool)
+    left[repaired.kept] = False
+    for rows in repaired.dropped.values():
+        left[rows] = False
+    t = own(repaired.quarantined, source, np.flatnonzero(left))
     table = to_table(t)
     for name, texts in (("reason", repaired.reasons), ("code", repaired.codes)):
         table = table.append_column(name, repeated(np.array(texts, dtype=np.str_), t.episode_of_row))

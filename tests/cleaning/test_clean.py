@@ -378,3 +378,23 @@ def test_quarantine_is_readable_as_trajectories(data: Path, tmp_path: Path) -> N
     audit.clean(data, tmp_path / "out", plan, select=ONLY)
     back = canonical.read(tmp_path / "out" / "quarantine.parquet")
     same_arrays(back, trajectories().take(np.array([4])))
+
+
+def test_what_the_source_claims_of_its_rows_is_not_said_of_the_clean_ones(tmp_path: Path) -> None:
+    """LeRobot's counts, spans and running index; splits are told in the new episodes."""
+    from rl_data.formats import write
+
+    write(trajectories(), tmp_path / "robot", "lerobot")
+    plan = tmp_path / "p.yaml"
+    added = ["{kind: quarantine, episodes: [4], reason: x}", "{kind: drop_steps, steps: {7: [5]}, reason: x}"]
+    plan.write_text("repairs:\n" + "".join(f"  - {line}\n" for line in added))
+    audit.clean(tmp_path / "robot", tmp_path / "out", plan, select=ONLY)
+    clean = read(tmp_path / "out" / "clean.parquet")
+    parts = ["0", "1", "2", "3", "5", "6", "7.1", "7.2", "8", "9"]
+    assert clean.episode_ids.tolist() == parts
+    assert clean.provenance.declared["splits"] == {"train": parts}
+    assert "index" not in clean.infos
+    result = audit.run(tmp_path / "out" / "clean.parquet", select=["COM105"])
+    assert [finding.message for finding in result.findings] == []
+    result = audit.run(tmp_path / "out" / "quarantine.parquet", select=["COM105"])
+    assert [finding.message for finding in result.findings] == []
