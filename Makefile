@@ -12,10 +12,10 @@ WORKERS ?= 2
 BIN = $(VENV)/bin
 PIP_INSTALL = -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: help demo test check format bench lock clean
+.PHONY: help demo test check format bench bench-detect bench-peers-robot lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(DEMO_VENV)/.ready ## Audit real flights data and print the path of the report (light: no test tools)
 	@mkdir -p out
@@ -38,6 +38,12 @@ format: $(VENV)/.ready ## Format the code and repair what ruff can
 
 bench: $(VENV)/.ready ## Measure against the speed targets (minutes; makes a 10,000,000-row file)
 	$(BIN)/python bench/run.py
+
+bench-detect: $(VENV)/.ready ## Measure which planted defects of trajectories are found (minutes)
+	$(BIN)/python bench/detect.py $(BENCH_OPTIONS)
+
+bench-peers-robot: $(VENV)/.ready ## The same defects, found by other tools for robot data (installs them apart)
+	$(BIN)/python bench/peers_robot.py $(BENCH_OPTIONS)
 
 # Locked against PyPI alone, whatever this machine's pip is set to: the hashes must be those that everybody gets.
 COMPILE = env PIP_CONFIG_FILE=/dev/null PIP_INDEX_URL=https://pypi.org/simple PIP_EXTRA_INDEX_URL= PIP_FIND_LINKS= \

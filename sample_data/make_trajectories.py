@@ -1,4 +1,4 @@
-"""Make the sample trajectories: CartPole and Pendulum played at random, clean and with planted faults, in all layouts.
+"""Make the sample trajectories: CartPole and Pendulum, clean and with planted faults, in all layouts.
 
     python sample_data/make_trajectories.py [FOLDER] [--all]
 
@@ -11,14 +11,15 @@ The faults are planted by `rl_data.corrupt`; `trajectories/expected.yaml` lists 
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import shutil
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,11 +27,12 @@ import h5py
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from numpy.typing import NDArray
 
 from rl_data.corrupt import inject
 from rl_data.formats import d4rl_writer, lerobot_writer, write_canonical
-from rl_data.record import record
-from rl_data.trajectories import Trajectories
+from rl_data.record import Actor, record
+from rl_data.trajectories import PER_ROW, Trajectories
 
 SEED = 20_250_101
 FPS = {"CartPole-v1": 50.0, "Pendulum-v1": 20.0}
@@ -47,6 +49,9 @@ PENDULUM_FAULTS = (
     ("reward_sign", 0.1),
     ("reward_outlier", 0.005),
     ("shuffled", 0.1),
+    ("act_lag1", 0.1),
+    ("frozen_sensor", 0.02),
+    ("boundary_merge", 0.1),
 )
 """(injector, rate), planted one after another."""
 
@@ -54,9 +59,9 @@ PENDULUM_FAULTS = (
 # --- what is in the files ---------------------------------------------------------------------------------------------
 
 
-def recorded(env_id: str, seed: int, **size: int) -> Trajectories:
-    """Return episodes of a random policy, with the simulation's clock."""
-    played = record(env_id, seed=seed, **size)
+def recorded(env_id: str, seed: int, actor: Actor | None = None, **size: int) -> Trajectories:
+    """Return episodes of a policy (default: at random), with the simulation's clock."""
+    played = record(env_id, actor, seed=seed, **size)
     return replace(played, timestamps=played.steps / FPS[env_id], fps=FPS[env_id])
 
 
@@ -67,15 +72,59 @@ def planted(clean: Trajectories, faults: tuple[tuple[str, float], ...]) -> Traje
     return clean
 
 
+@dataclass(frozen=True, slots=True)
+class LazyBrake:
+    """Brakes the pendulum where it is fast, and does nothing elsewhere: a deterministic policy."""
+
+    name: str = "lazy brake"
+    fast: float = 4.0
+
+    def sample(
+        self, observations: NDArray[np.float32], draws: Sequence[np.random.Generator]
+    ) -> tuple[NDArray[np.float32], None]:
+        """Choose torques; see `rl_data.record.Actor`."""
+        speed = observations[:, 2:3]
+        return np.where(np.abs(speed) > self.fast, np.clip(-speed, -2.0, 2.0), 0.0).astype(np.float32), None
+
+
+def stamped(t: Trajectories, start: dt.datetime) -> Trajectories:
+    """Return the trajectories with times of day: an episode a quarter of an hour, from `start`."""
+    assert t.timestamps is not None
+    return replace(t, timestamps=start.timestamp() + 900.0 * t.episode_of_row + t.timestamps)
+
+
+def logged(t: Trajectories, successes: int) -> Trajectories:
+    """Return the trajectories with a column `success`: at the last step of the first episodes."""
+    success = np.zeros(t.rows, dtype=bool)
+    success[t.last_rows[:successes]] = True
+    return replace(t, infos={"success": success})
+
+
+def log_faults(t: Trajectories) -> Trajectories:
+    """Plant what goes wrong while a robot is logged: lost rows, a clock set back, rewards never written."""
+    episode = t.episode_of_row
+    keep = ~(np.isin(episode, (2, 9, 16)) & np.isin(t.steps, (50, 51, 52)))  # COM101
+    assert t.timestamps is not None
+    timestamps = t.timestamps - 30.0 * (np.isin(episode, (4, 11)) & (t.steps >= 120))  # FRE101
+    t = replace(t, timestamps=timestamps, rewards=np.zeros(t.rows))  # BAL103
+    arrays = {name: array[keep] for name in PER_ROW if (array := getattr(t, name)) is not None}
+    lengths = np.bincount(episode[keep], minlength=t.episodes)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    return replace(t, offsets=offsets, infos={name: array[keep] for name, array in t.infos.items()}, **arrays)
+
+
 def sets() -> dict[str, Trajectories]:
     """Return the trajectories by name: the clean and the planted one come from different episodes."""
     cartpole, other_cartpole = (recorded("CartPole-v1", SEED + k, episodes=140) for k in (1, 2))
-    pendulum, other_pendulum = (recorded("Pendulum-v1", SEED + k, episodes=20) for k in (3, 4))
+    pendulum, other_pendulum, log = (recorded("Pendulum-v1", SEED + k, episodes=20) for k in (3, 4, 5))
+    lazy = recorded("Pendulum-v1", SEED + 6, LazyBrake(), episodes=20)
     return {
         "cartpole_clean": cartpole,
         "cartpole_planted": planted(other_cartpole, CARTPOLE_FAULTS),
         "pendulum_clean": pendulum,
         "pendulum_planted": planted(other_pendulum, PENDULUM_FAULTS),
+        "log_clean": logged(stamped(log, dt.datetime(2024, 12, 20, tzinfo=dt.UTC)), successes=10),
+        "log_planted": logged(log_faults(stamped(lazy, dt.datetime(2023, 5, 4, tzinfo=dt.UTC))), successes=0),
     }
 
 
@@ -289,11 +338,16 @@ LAYOUTS: Mapping[str, Callable[[Trajectories, Path], Path]] = {
 }
 """Writers by layout."""
 
+ONE_IN_EVERY_LAYOUT = ("cartpole_clean", "cartpole_planted", "pendulum_clean", "pendulum_planted")
+"""Sets that `--all` and the tests write in every layout."""
+
 COMMITTED = (
     ("cartpole_clean", "canonical"),
     ("cartpole_planted", "canonical"),
     ("pendulum_clean", "canonical"),
     ("pendulum_planted", "canonical"),
+    ("log_clean", "canonical"),
+    ("log_planted", "canonical"),
     ("pendulum_planted", "minari-hdf5"),
     ("pendulum_planted", "d4rl"),
     ("pendulum_planted", "lerobot-v2.1"),
@@ -333,7 +387,7 @@ def main(folder: Path, everything: bool = False) -> None:
     """Write the files into a folder."""
     folder.mkdir(parents=True, exist_ok=True)
     made = sets()
-    wanted = [(name, layout) for name in made for layout in LAYOUTS] if everything else COMMITTED
+    wanted = [(name, layout) for name in ONE_IN_EVERY_LAYOUT for layout in LAYOUTS] if everything else COMMITTED
     for name, layout in wanted:
         path = LAYOUTS[layout](made[name], folder / name)
         files = [file for file in path.rglob("*") if file.is_file()] if path.is_dir() else [path]
