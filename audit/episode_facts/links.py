@@ -63,6 +63,7 @@ class EpisodeJoinValues:
     Attributes:
         joins: bool[N], the last step before another episode begins.
         certain: bool[N], those whose given next observation goes on where they are, while the next row does not.
+        torn: bool[N], the same in episodes in which so many steps are like that that their rows are out of order.
         limit: the surprise above which a jump counts (`audit.stats.transitions.OneStep.surprise`).
         surprises: float64[joins], of the jumps found, in the order of the rows.
         usual: float64[<= 2,000], of a sample of other steps, for comparison.
@@ -73,6 +74,7 @@ class EpisodeJoinValues:
 
     joins: NDArray[np.bool_]
     certain: NDArray[np.bool_]
+    torn: NDArray[np.bool_]
     limit: float
     surprises: NDArray[np.float64]
     usual: NDArray[np.float64]

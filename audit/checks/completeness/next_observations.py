@@ -137,15 +137,26 @@ class FinalAndNextObservations:
         if not wrong.any():
             yield Measurement("contradicted_share", NEXT, 0.0, basis, limit=0.0)
             return
-        yield self._wrong(
-            links, wrong, given, "contradicted_share", words="are not the observation of the next row",
-            remedy="Rebuild them from the following rows."
-            if share <= self.other
-            else "Find out what the field holds: it may be of another time, in other units, or normalised.",
-        )  # fmt: skip
-        if share <= self.other:
+        torn = int((wrong & joins.torn).sum())
+        order = (
+            f"; at {torn:,} of them the given one goes on and the rows do not: they are out of order" if torn else ""
+        )
+        remedy = "Rebuild them from the following rows, unless these are what is wrong."
+        if 2 * torn > int(wrong.sum()):
+            remedy = "Leave these episodes out; only the recorder knows the order."
+        elif share > self.other:
+            remedy = "Find out what the field holds: it may be of another time, in other units, or normalised."
+        words = f"are not the observation of the next row{order}"
+        yield self._wrong(links, wrong, given, "contradicted_share", words=words, remedy=remedy)
+        if joins.torn.any():
+            yield Repair(
+                self.code, NEXT, "contradicted_share", "quarantine", episodes=_hit(links, joins.torn),
+                reason="the next observations given go on, and the following rows do not: rows are out of order",
+            )  # fmt: skip
+        rest = wrong & ~joins.torn
+        if share <= self.other and rest.any():
             what = "not the observation of the next row"
-            yield from self._rebuilt(links, wrong, "contradicted_share", what, safe=False)
+            yield from self._rebuilt(links, rest, "contradicted_share", what, safe=False)
 
     def _wrong(
         self,
@@ -159,9 +170,11 @@ class FinalAndNextObservations:
     ) -> Finding:
         count = int(wrong.sum())
         share = count / given
+        last = links.is_last if links.given is None else links.is_last & links.given
+        on_last = int((wrong & last).sum()) / max(int(last.sum()), 1)
         ids = worst_episodes(links.ids, links.per_episode(wrong))
         return Finding(
-            self.code, NEXT, self._severity(share),
+            self.code, NEXT, self._severity(max(share, on_last)),
             f"next_observation: {count:,} of {given:,} given ({percent(share)}) {words}, limit 0 ({named(ids)})",
             statistic, share, 0.0, Basis(len(wrong), len(wrong)), effect=min(1.0, 0.2 + share), affected=count,
             episodes=ids, row_ids=first_rows(wrong), remedy=remedy,
@@ -237,6 +250,10 @@ class FinalAndNextObservations:
                 self.code, OBSERVATION, "join_share", "relabel", rows=spans(early), field="terminated", value=True,
                 reason=f"in a task that terminates, a part of fewer than the limit of {limit:,} steps was ended by it",
             )  # fmt: skip
+
+
+def _hit(links: NextObservationValues, steps: Flags) -> tuple[str, ...]:
+    return tuple(links.ids[i] for i in np.flatnonzero(links.per_episode(steps)).tolist())
 
 
 def _over(count: int, limit: int) -> str:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from audit.engine.episodes.registry import answers
 from audit.engine.episodes.view import EpisodeView, Flags, Places
 from audit.episode_facts.links import EpisodeJoins, EpisodeJoinValues, NextObservations
+from audit.episode_facts.structure import steps_per_episode
 from audit.episode_facts.values import ValueFaults
 from audit.stats.transitions import OneStep, StartRegion, fit_one_step, start_region
 
@@ -23,9 +24,21 @@ the next observation looks like a first one, below 6; joints of CartPole start a
 ALONE = 25.0
 """Surprise of a jump that counts without the first observations as a witness."""
 
+TIMES_USUAL = (3.0, 15.0)
+"""The same two limits in units of the surprise that one in ten steps exceeds, where the model fits badly."""
+
 FEW_STARTS, COMMON = 5, 0.6
 """First observations below which they are no witness; share of all observations that look like first ones above which
 looking like one says nothing."""
+
+ODD = 0.2
+"""Share of an episode's steps that are surprises above which none is a join: rows out of order, or in other units."""
+
+AT_REST = 0.1
+"""Share of episodes that end at rest from which on a jump after a rest may be a join."""
+
+LOOKED_AT = 50
+"""Steps of an episode that are looked at for that."""
 
 CHUNK = 200_000
 
@@ -61,8 +74,10 @@ class _Judge:
 def episode_joins(_fact: EpisodeJoins, view: EpisodeView) -> EpisodeJoinValues:
     """Fit what one step usually does, then look at the steps that lead to where episodes begin.
 
-    A join is a single surprise: the step before it and the step after it are usual. So values that are wrong for a
-    step, which jump there and back, are none, and neither is an episode in other units.
+    A join is a single surprise: the step before it and the step after it are usual, and so are most steps of its
+    episode. So values that are wrong for a step, which jump there and back, are none, and neither are the steps of an
+    episode out of order or in other units. Nor is a jump after the very same observation twice (a sensor that hung),
+    unless episodes often end at rest.
     """
     t = view.trajectories
     usable = _usable(view)
@@ -78,25 +93,31 @@ def episode_joins(_fact: EpisodeJoins, view: EpisodeView) -> EpisodeJoinValues:
     firsts = t.offsets[:-1][t.lengths > 0]
     firsts = firsts[view.finite[firsts]]
     region = start_region(t.observations[firsts], model.scale) if len(firsts) >= FEW_STARTS else None
-    chosen, limit = _candidates(view, region, places, fit_rows)
+    chosen, witness = _candidates(view, region, places, fit_rows)
+    often = float(np.quantile(usual, 0.9))
+    seen, unseen = (max(least, times * often) for least, times in zip((LIMIT, ALONE), TIMES_USUAL, strict=True))
+    limit = seen if witness else unseen
     surprises = judge.surprise(chosen)
     jumps = chosen[surprises > limit]
     if region is None and len(jumps) >= FEW_STARTS:  # where the great jumps lead is where episodes begin
         found = start_region(t.observations[jumps + 1], model.scale)
-        jumps = chosen[(surprises > LIMIT) & found.holds(t.observations[chosen + 1])]
-    certain = _certain(view, model, usable)
+        jumps = chosen[(surprises > seen) & found.holds(t.observations[chosen + 1])]
+    certain, torn = _parted(view, _certain(view, model, usable))
     # what the given next observation proves needs no witness
     jumps = np.union1d(jumps, np.flatnonzero(certain))
-    alone = judge.calm(jumps - 1, usable & view.linked) & judge.calm(jumps + 1, usable)
-    jumps = jumps[alone | certain[jumps]]
+    alone = judge.calm(jumps - 1, usable) & judge.calm(jumps + 1, usable) & ~_hung(view, jumps)
+    alone[alone] &= _in_usual_episodes(judge, jumps[alone], usable)
+    jumps = jumps[(alone & ~torn[jumps]) | certain[jumps]]
     joins = np.zeros(view.rows, dtype=bool)
     joins[jumps] = True
-    return EpisodeJoinValues(joins, certain & joins, limit, judge.surprise(jumps), usual, len(firsts), "", len(places))
+    return EpisodeJoinValues(
+        joins, certain & joins, torn, limit, judge.surprise(jumps), usual, len(firsts), "", len(places)
+    )
 
 
 def _none(view: EpisodeView, reason: str) -> EpisodeJoinValues:
     none, empty = np.zeros(view.rows, dtype=bool), np.empty(0)
-    return EpisodeJoinValues(none, none, LIMIT, empty, empty, 0, reason, 0)
+    return EpisodeJoinValues(none, none, none, LIMIT, empty, empty, 0, reason, 0)
 
 
 def _usable(view: EpisodeView) -> Flags:
@@ -110,16 +131,16 @@ def _usable(view: EpisodeView) -> Flags:
     return np.asarray(usable)
 
 
-def _candidates(view: EpisodeView, region: StartRegion | None, places: Places, sample: Places) -> tuple[Places, float]:
-    """Return the steps to be judged, and the surprise from which on they count."""
+def _candidates(view: EpisodeView, region: StartRegion | None, places: Places, sample: Places) -> tuple[Places, bool]:
+    """Return the steps to be judged, and whether the next observation's looking like a first one is a witness."""
     if region is None:
-        return places, ALONE
+        return places, False
     observations = view.trajectories.observations
-    limit = ALONE if region.holds(observations[sample]).mean() > COMMON else LIMIT
+    witness = bool(region.holds(observations[sample]).mean() <= COMMON)
     inside = np.concatenate(
         [region.holds(observations[start : start + CHUNK]) for start in range(0, len(observations), CHUNK)]
     )
-    return places[inside[places + 1]], limit
+    return places[inside[places + 1]], witness
 
 
 def _certain(view: EpisodeView, model: OneStep, usable: Flags) -> Flags:
@@ -135,3 +156,38 @@ def _certain(view: EpisodeView, model: OneStep, usable: Flags) -> Flags:
         breaks = model.surprise(t.observations[rows], actions, t.observations[rows + 1]) > LIMIT
         certain[rows[goes_on & breaks]] = True
     return certain
+
+
+def _parted(view: EpisodeView, certain: Flags) -> tuple[Flags, Flags]:
+    """Return the marked steps of episodes with few of them, and those of episodes with many: rows out of order."""
+    t = view.trajectories
+    many = steps_per_episode(certain, t.offsets) > np.maximum(ODD / 2 * t.lengths, 1)
+    torn = certain & np.repeat(many, t.lengths) if many.any() else np.zeros(view.rows, dtype=bool)
+    return certain & ~torn, torn
+
+
+def _hung(view: EpisodeView, jumps: Places) -> Flags:
+    """Return bool[n]: the step before the jump has the very same observation, which episodes seldom end with."""
+    t = view.trajectories
+    ends = t.last_rows[t.lengths[t.lengths > 0] > 1]
+    same = np.zeros(len(jumps), dtype=bool)
+    before = (jumps > 0) & view.linked[jumps - 1]
+    same[before] = (t.observations[jumps[before]] == t.observations[jumps[before] - 1]).all(axis=1)
+    at_rest = (t.observations[ends] == t.observations[ends - 1]).all(axis=1).mean() if len(ends) else 0.0
+    return same if at_rest < AT_REST else np.zeros(len(jumps), dtype=bool)
+
+
+def _in_usual_episodes(judge: _Judge, jumps: Places, usable: Flags) -> Flags:
+    """Return bool[n]: few of the other steps of the jump's episode are surprises (looked at evenly, 50 at most)."""
+    t = judge.view.trajectories
+    episodes, own = np.unique(np.searchsorted(t.offsets, jumps, side="right") - 1, return_inverse=True)
+    starts, lengths = t.offsets[episodes], t.lengths[episodes]
+    looked = np.minimum(lengths, LOOKED_AT)
+    within = np.arange(int(looked.sum())) - np.repeat(np.cumsum(looked) - looked, looked)
+    rows = np.repeat(starts, looked) + within * np.repeat(lengths, looked) // np.repeat(looked, looked)
+    place = np.repeat(np.arange(len(episodes)), looked)
+    chosen = usable[rows] & ~np.isin(rows, jumps)
+    odd = judge.surprise(rows[chosen]) > LIMIT
+    seen = np.bincount(place[chosen], minlength=len(episodes))
+    share = np.bincount(place[chosen], weights=odd, minlength=len(episodes)) / np.maximum(seen, 1)
+    return np.asarray(share[own] <= ODD)
