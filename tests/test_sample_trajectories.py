@@ -33,7 +33,7 @@ FAULTS = [
     (name, layout, fault)
     for name, layout in FILES
     for fault in SETS[name]["faults"]
-    if layout in fault.get("only", LAYOUTS)
+    if layout in fault.get("only", LAYOUTS) and layout not in fault.get("not_in", ())
 ]
 
 
