@@ -1,0 +1,106 @@
+"""What an injector does, `audit clean` undoes: found by the checks alone, and byte by byte as it was."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import yaml
+
+import audit
+from audit.checks import installed
+from rl_data.corrupt import inject
+from rl_data.record import record
+from rl_data.trajectories import PER_ROW, Trajectories
+
+pytest.importorskip("gymnasium")
+
+EPISODES = {"CartPole-v1": 200, "Pendulum-v1": 40}
+
+
+@cache
+def clean_set(environment: str) -> Trajectories:
+    return record(environment, episodes=EPISODES[environment], seed=0)
+
+
+def differences(one: Trajectories, other: Trajectories, kept: np.ndarray) -> list[str]:
+    """Return the arrays that differ from the same steps of another set; source rows are places in a file."""
+    found = []
+    for name in PER_ROW:
+        a, b = getattr(one, name), getattr(other, name)
+        if name == "source_rows" or (a is None and b is None):
+            continue
+        if a is None or b is None:
+            found.append(name)
+            continue
+        b = b[kept]
+        if name == "next_observations" and one.has_next is not None:
+            a, b = a[one.has_next], b[one.has_next]
+        if a.tobytes() != b.tobytes():
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.3, 1.0])
+@pytest.mark.parametrize(
+    ("defect", "environment"),
+    [
+        ("term_all_zero", "CartPole-v1"),
+        ("timeout_as_terminal", "Pendulum-v1"),
+        ("next_observation_copied", "CartPole-v1"),
+        ("next_observation_copied", "Pendulum-v1"),
+    ],
+)
+def test_labels_and_next_observations_come_back_without_being_asked(
+    defect: str, environment: str, rate: float, tmp_path: Path
+) -> None:
+    bad = inject(defect, clean_set(environment), rate=rate, seed=1)
+    done = audit.clean(bad.trajectories, tmp_path / "a", select=["COM"])
+    assert done.applied
+    assert done.clean.rows == bad.clean.rows
+    assert differences(done.clean, bad.clean, done.repaired.kept) == []
+    again = audit.clean(tmp_path / "a" / "clean.parquet", tmp_path / "b", select=["COM"])
+    assert again.unchanged
+
+
+@pytest.mark.parametrize("rate", [0.3, 1.0])
+@pytest.mark.parametrize(
+    ("defect", "environment", "code", "stream"),
+    [
+        ("act_lag1", "CartPole-v1", "LBL102", "actions"),
+        ("act_lag1", "Pendulum-v1", "LBL102", "actions"),
+        ("rew_lag1", "Pendulum-v1", "LBL101", "rewards"),
+    ],
+)
+def test_a_shift_that_a_person_approves_puts_every_value_back(
+    defect: str, environment: str, code: str, stream: str, rate: float, tmp_path: Path
+) -> None:
+    if code not in installed():
+        pytest.skip(f"there is no {code}")
+    bad = inject(defect, clean_set(environment), rate=rate, seed=1)
+    offered = audit.clean(bad.trajectories, tmp_path / "a", select=[code])
+    assert not [rule for rule in offered.applied if rule.kind == "shift"]  # never without being asked
+    plan = yaml.safe_load((tmp_path / "a" / "plan.yaml").read_text())
+    for entry in plan["repairs"]:
+        entry["apply"] = entry["kind"] == "shift"
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+    done = audit.clean(bad.trajectories, tmp_path / "b", tmp_path / "plan.yaml", select=[code])
+    edges = [rows for name, rows in done.repaired.dropped.items() if name.endswith("edge of the shift")]
+    touched = np.isin(bad.trajectories.episode_of_row, bad.trajectories.episode_of_row[np.concatenate(edges)])
+    kept = done.repaired.kept[touched[done.repaired.kept]]
+    back = getattr(done.clean, stream)[touched[done.repaired.kept]]
+    assert back.tobytes() == getattr(bad.clean, stream)[kept].tobytes()
+    assert set(done.repaired.dropped) == {f"{rule.id}: edge of the shift" for rule in done.applied}
+    if rate == 1.0:
+        assert getattr(done.clean, stream).tobytes() == getattr(bad.clean, stream)[done.repaired.kept].tobytes()
+
+
+@pytest.mark.parametrize("environment", EPISODES)
+def test_a_clean_set_is_left_alone(environment: str, tmp_path: Path) -> None:
+    done = audit.clean(clean_set(environment), tmp_path / "out")
+    assert done.unchanged
+    assert not done.broken
+    assert done.repaired.quarantined.rows == 0
+    assert differences(done.clean, clean_set(environment), done.repaired.kept) == []
