@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from audit.engine.episodes.registry import answers
-from audit.engine.episodes.view import EpisodeView, Flags
+from audit.engine.episodes.view import EpisodeView, Flags, Places
 from audit.episode_facts.outcomes import SUCCESS, EpisodeOutcomes, EpisodeOutcomesValues
 
 FLAGS = ("terminated", "truncated", "ended")
@@ -22,7 +22,6 @@ def episode_outcomes(_fact: EpisodeOutcomes, view: EpisodeView) -> EpisodeOutcom
         flag = getattr(t, name)
         if flag is not None:
             ends[places[flag[t.last_rows]]] = place
-    known = view.following[1] if t.rows else np.zeros(0, dtype=bool)
     truncated_rows = t.last_rows[ends[places] == 1]
     name, success = _success(view)
     return EpisodeOutcomesValues(
@@ -32,8 +31,16 @@ def episode_outcomes(_fact: EpisodeOutcomes, view: EpisodeView) -> EpisodeOutcom
         tuple(n for n in FLAGS if getattr(t, n) is not None),
         success,
         name,
-        int(known[truncated_rows].sum()),
+        _finals(view, truncated_rows),
     )
+
+
+def _finals(view: EpisodeView, last_rows: Places) -> int:
+    """Return how many of these last steps have a next observation: only the source can give one."""
+    t = view.trajectories
+    if t.next_observations is None:
+        return 0
+    return len(last_rows) if t.has_next is None else int(t.has_next[last_rows].sum())
 
 
 def _success(view: EpisodeView) -> tuple[str, Flags | None]:
