@@ -149,7 +149,7 @@ class ClockOfEpisodes:
 
     def _starts(self, c: EpisodeClockValues, basis: Basis) -> Iterator[Judgement]:
         filled = int((np.diff(c.offsets) > 0).sum())
-        mixed = 0 < c.from_zero < filled - 1  # the first of one clock may start at 0
+        mixed = 1 < c.from_zero < filled  # the first of one clock may start at 0
         if not mixed and not c.overlapping:
             yield Measurement("starts_at_zero_share", TIME, c.from_zero / max(filled, 1), basis)
             return
