@@ -10,6 +10,7 @@ from audit.report.axes import Scale, Tick, moment, numbers_or_times, ticks
 from audit.report.picture import Canvas, Picture, Point, Size, fit, label_room, polyline, row_titles, short
 from audit.report.wording import number, plural, visible
 
+_MOST_POINTS = 250  # of a scatter, at the least: the eye sees no more in a small picture, and the file stays small
 _MOST_SERIES = 6  # as many colours and dashes as can be told apart
 
 
@@ -138,6 +139,8 @@ def draw_scatter(chart: Chart, size: Size) -> Picture:
     pairs = [(a, b) for a, b in zip(xs, ys, strict=True) if a is not None and b is not None]
     if not pairs:
         raise ValueError("there are no points")
+    given = len(pairs)
+    pairs = pairs[:: -(-given // max(size.points, _MOST_POINTS))]
     x_low, x_high = min(a for a, _ in pairs), max(a for a, _ in pairs)
     low, high = _range([b for _, b in pairs])
     canvas = Canvas(46, 8, size.width - 12, size.height - 22)
@@ -146,11 +149,13 @@ def draw_scatter(chart: Chart, size: Size) -> Picture:
     canvas.path("p", "".join(f"M{short(x(a))} {short(y(b))}h0" for a, b in pairs))
     canvas.x_axis(x, ticks(x_low, x_high, size.x_ticks, is_time=is_time))
     words = [moment(a, x_high - x_low) if is_time else number(a) for a, _ in pairs]
+    count = plural(len(pairs), "point") + (f" of {given:,}" if given > len(pairs) else "")
+    start = moment(x_low, x_high - x_low) if is_time else number(x_low)
     return Picture(
         "scatter",
         visible(chart.title, 160),
-        f"{plural(len(pairs), 'point')}; x from {number(x_low) if not is_time else moment(x_low, x_high - x_low)}, "
-        f"y between {number(min(b for _, b in pairs))} and {number(max(b for _, b in pairs))}.",
+        f"{count}; x from {start}, y between {number(min(b for _, b in pairs))} and "
+        f"{number(max(b for _, b in pairs))}.",
         size.width,
         size.height,
         tuple(canvas.shapes),

@@ -160,6 +160,22 @@ def test_size_does_not_grow_with_the_data() -> None:
     assert "The JSON form of this result has the 1,000 worst." in words(page.section)
 
 
+def test_size_of_a_real_audit_does_not_grow_with_the_steps() -> None:
+    random = np.random.default_rng(0)
+
+    def told(count: int) -> list[dict[str, object]]:
+        return [
+            {"observations": random.standard_normal((41, 3)), "actions": random.integers(0, 2, 40),
+             "rewards": random.standard_normal(40), "terminated": True, "truncated": False}
+            for _ in range(count)
+        ]  # fmt: skip
+
+    small, large = (
+        len(render_html(audit.run(from_episodes(told(count)), kind="trajectory")).encode()) for count in (100, 2_000)
+    )
+    assert abs(large / small - 1) < 0.05
+
+
 def test_no_episodes_and_no_totals_render(result: Result) -> None:
     empty = dataclasses.replace(result, episodes=(), episode_totals=None, outcomes=(), columns=())
     page = words(Reader(render_html(empty)).section)
