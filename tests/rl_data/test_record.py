@@ -156,5 +156,5 @@ def test_what_cannot_be_recorded_is_said_in_one_line(arguments: dict[str, object
 
 
 def test_recording_needs_no_torch() -> None:
-    code = "import sys; from rl_data import record as r; r.record('CartPole-v1', steps=3); sys.exit('torch' in sys.modules)"
+    code = "import sys, rl_data.record as r; r.record('CartPole-v1', steps=3); sys.exit('torch' in sys.modules)"
     subprocess.run([sys.executable, "-c", code], check=True)
