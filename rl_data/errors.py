@@ -2,6 +2,7 @@
 
     LearningError             the base of all; the command line prints its text and exits with 2
     ├── SettingsError         an option is unknown, out of range, or does not fit the data
+    ├── DataError             the data can be read but not be learned from; the message names column and row
     ├── PolicyError           a policy is asked for what it does not have, such as a deterministic one for a density
     ├── CheckpointError       a checkpoint is absent, damaged, unsafe, or of something else
     └── DivergenceError       training went astray; the message says the likely cause in the data
@@ -18,6 +19,10 @@ class LearningError(ValueError):
 
 class SettingsError(LearningError):
     """An option is unknown, out of range, or does not fit the data."""
+
+
+class DataError(LearningError):
+    """The data can be read, but not be learned from."""
 
 
 class PolicyError(LearningError):
