@@ -171,7 +171,7 @@ def _update(
 ) -> None:
     policy, critic = networks
     for _ in range(config.epochs):
-        for rows in torch.randperm(len(rollout.returns), generator=draws).split(config.batch):
+        for rows in torch.randperm(len(rollout.returns), generator=draws).split(config.batch):  # type: ignore[no-untyped-call]
             seen, gains = rollout.observations[rows], rollout.advantages[rows]
             gains = (gains - gains.mean()) / (gains.std(unbiased=False) + 1e-8)
             log_probs, entropy = policy.differentiable_log_prob(seen, rollout.actions[rows])
@@ -179,7 +179,7 @@ def _update(
             loss = clipped_loss(log_probs, rollout.log_probs[rows], gains, config.clip)
             loss = loss + config.value * error.square().mean() - config.entropy * entropy.mean()
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             for part in networks:  # apart: the critic's errors have the scale of the returns
                 nn.utils.clip_grad_norm_(part.parameters(), config.max_grad_norm)
             optimiser.step()

@@ -74,7 +74,7 @@ class Cells:
     def __call__(self, observations: NDArray[np.float32]) -> NDArray[np.int64]:
         """Return int64[n] for float32[n, d]."""
         if self.one_hot:
-            return observations.argmax(1)
+            return np.asarray(observations.argmax(1))
         places = ((observations - self.low) / self.width * self.bins).astype(np.int64).clip(0, self.bins - 1)
         return np.asarray(places @ (self.bins ** np.arange(places.shape[1])))
 

@@ -65,7 +65,7 @@ class SideBySide:
             following[place], rewards[place], terminated[place], truncated[place], _ = answer
         self.observations = following.copy()
         self._returns += rewards
-        for place in np.flatnonzero(terminated | truncated):
+        for place in np.flatnonzero(terminated | truncated).tolist():
             self.observations[place] = self.environments[place].reset()[0]
             self.finished.append(float(self._returns[place]))
             self._returns[place] = 0.0
