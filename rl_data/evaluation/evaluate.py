@@ -4,7 +4,7 @@
 2. Take the behaviour's log-probabilities from the data, or estimate them and check their calibration.
 3. Fit the critics of the policy: for each fold, on bootstrap resamples of the other folds.
 4. Per held-out episode: GAE(lambda) with ratios around its critics; FQE; WIS, PDIS, doubly robust.
-5. Resample the episodes for the intervals; the critics' own spread is in them.
+5. Intervals from the spread of the episodes and that of the critics.
 6. Publish effective sample size, share clipped, out-of-distribution share, start values against logged returns.
 7. Refuse a number where these say so; rank, or say nothing.
 """
@@ -25,7 +25,7 @@ from rl_data.evaluation import importance
 from rl_data.evaluation.behaviour import Behaviour, behaviour
 from rl_data.evaluation.bootstrap import critics_interval, mean_interval, percentiles, resamples
 from rl_data.evaluation.coverage import out_of_distribution
-from rl_data.evaluation.evaluation import Evaluation, Interval, Trust
+from rl_data.evaluation.evaluation import Evaluation, Trust
 from rl_data.evaluation.fqe import FQEConfig, Values, fit
 from rl_data.evaluation.gae_returns import episode_returns, fold_weights, held_out
 from rl_data.evaluation.logged import Logged, logged
@@ -46,7 +46,7 @@ class EvaluationConfig:
         clip_rho, clip_c: bounds of the ratios; 1 is IMPALA's. A larger clip_rho leans less toward the behaviour.
         folds: of the cross-fit.
         refits: critics for each fold, each on its own bootstrap resample of the episodes.
-        replicates: bootstrap resamples of an interval.
+        replicates: bootstrap resamples of the intervals of WIS and PDIS.
         level: of the intervals.
         least_ess: fewer effective episodes than that, and importance-weighted numbers are refused.
         most_out_of_distribution: a larger share of untried actions, and numbers of the critic are refused; 0.05 is what
@@ -290,7 +290,7 @@ class _Estimators:
         robust = held_out(by_member, self.fold_of_episode, self.folds)
         interval = percentiles(drawn @ per_decision / data.episodes, config.level)
         rest: Any = (config.gamma, trust, tuple(reasons), {}, diagnostics)
-        dr = critics_interval(robust, self._draws(), count=config.replicates, level=config.level)
+        dr = critics_interval(robust, level=config.level)
         return {
             "wis": wis,
             "pdis": Evaluation("pdis", float(per_decision.mean()), interval, *rest),
@@ -321,9 +321,7 @@ class _Estimators:
         diagnostics: Mapping[str, float],
     ) -> Evaluation:
         estimate = float(by_critic.mean())
-        interval: Interval = critics_interval(
-            by_critic, self._draws(), count=self.config.replicates, level=self.config.level
-        )
+        interval = critics_interval(by_critic, level=self.config.level)
         diagnostics = {
             **diagnostics,
             "critic_std": float(by_critic.mean(1).std()),
