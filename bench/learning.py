@@ -61,9 +61,7 @@ def measure_advantages() -> bool:
 
     quick = seconds(
         {
-            "ours": lambda: advantages(
-                rewards, values, next_values, flags[0], flags[1], offsets, gamma=0.99, lam=0.95
-            ),
+            "ours": lambda: advantages(rewards, values, next_values, flags[0], flags[1], offsets, gamma=0.99, lam=0.95),
             "add": add_three,
         },
         rounds=101,
@@ -76,7 +74,9 @@ def measure_advantages() -> bool:
     ratio, share = peers[fastest] / quick["ours"], quick["add"] / quick["ours"]
     print(f"advantages of {STEPS:,} float32 steps in {EPISODES:,} ragged episodes")
     print(f"  ours                                {quick['ours'] * 1e3:10.2f} ms")
-    print(f"  adding three float32 arrays (NumPy) {quick['add'] * 1e3:10.2f} ms   speed of ours {share:.2f} x (aim {AIM_ADD})")
+    print(
+        f"  adding three float32 arrays (NumPy) {quick['add'] * 1e3:10.2f} ms   speed of ours {share:.2f} x (aim {AIM_ADD})"
+    )
     for name, taken in peers.items():
         print(f"  torchrl {name:36s} {taken * 1e3:10.2f} ms")
     print(f"  fastest of torchrl / ours: {ratio:.1f} x (aim {AIM_TORCHRL:g})")

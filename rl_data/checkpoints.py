@@ -1,4 +1,4 @@
-"""Runs on disk: `config.json`, `checkpoint.pt`, `metrics.jsonl`. Nothing in them is code, and nothing is run on loading.
+"""Runs on disk: `config.json`, `checkpoint.pt`, `metrics.jsonl`. Nothing in them is code; loading runs nothing.
 
 `checkpoint.pt` holds tensors, numbers and names only and is read with `weights_only`; a file with anything else in it
 is refused. A file gets its name only when it is complete, so a kill leaves the one before.

@@ -152,7 +152,7 @@ def train(
         if run is not None:
             if entry is not None:
                 checkpoints.append_metrics(run, entry)
-            if steps % settings.checkpoint_every == 0 or steps == settings.steps or learner.finished:
+            if steps % settings.checkpoint_every == 0 or steps == settings.steps or learner.finished():
                 checkpoints.write_checkpoint(run, learner, steps)
     return Trained(learner, tuple(history), tuple(notes), steps)
 
@@ -166,15 +166,15 @@ def _loop(
     recent: list[Metrics] = []
     since, at = time.perf_counter(), start
     step = start
-    while step < settings.steps:
+    while step < settings.steps and not learner.finished():
         stretch = step // STRETCH
         learner.generator.manual_seed(_mixed(settings.seed, 2 * stretch + 1))
         for batch in sampler.batches(stretch)[: settings.steps - step]:
             recent.append(learner.update(batch, step))
             step += 1
-            if learner.finished:
+            if learner.finished():
                 break
-        done = step == settings.steps or learner.finished
+        done = step == settings.steps or learner.finished()
         entry = None
         if done or step % settings.log_every == 0:
             entry = _means(recent)
@@ -183,8 +183,6 @@ def _loop(
             entry |= {"step": step, "steps_per_second": round((step - at) / max(now - since, 1e-9), 1)}
             recent, since, at = [], now, step
         yield step, entry
-        if learner.finished:
-            return
 
 
 class _Sampler:

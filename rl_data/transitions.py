@@ -170,7 +170,7 @@ def check_finite(t: Trajectories) -> None:
         where = f"row {place[0]}" if column != "next_observation" else "a next observation"
         count = int(bad.reshape(len(bad), -1).any(axis=1).sum())
         raise DataError(
-            f"{t.provenance.uri}: {name} is {what} at {where}, and {count:,} rows have such values: training would turn "
+            f"{t.provenance.uri}: {name} is {what} at {where}, and {count:,} rows have such values: training turns "
             "every weight into NaN; `audit run` finds them with the check COM001 (missing-values); drop these rows, or "
             "repair their source"
         )

@@ -96,7 +96,6 @@ class Learner(nn.Module):
         """Take one step; `step` counts from 0."""
         raise NotImplementedError
 
-    @property
     def finished(self) -> bool:
         """Whether nothing is left to learn."""
         return False
@@ -196,8 +195,8 @@ class StochasticPolicy(Learner):
     def make_policy(self, network: nn.Module) -> None:
         """Take the network whose outputs are logits (discrete) or means before tanh (continuous)."""
         self.policy = network
-        size = 0 if self.problem.discrete else self.problem.action_size
-        self.log_std = nn.Parameter(torch.zeros(size))
+        if not self.problem.discrete:
+            self.log_std = nn.Parameter(torch.zeros(self.problem.action_size))
 
     @property
     def policy_parameters(self) -> list[nn.Parameter]:

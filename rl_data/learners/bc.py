@@ -67,11 +67,11 @@ class BC(StochasticPolicy):
         return torch.isin(episode, best).nonzero().squeeze(1)
 
     def build_optimisers(self, steps: int) -> None:
-        """Create Adam."""
-        spread = not self.discrete and self.config.fit_spread
-        self.optimisers = {
-            "policy": adam([*self.policy.parameters(), *([self.log_std] if spread else [])], self.config.learning_rate)
-        }
+        """Create Adam; the spread has ten times the rate: it is one number, far from where it begins."""
+        optimiser = adam(self.policy.parameters(), self.config.learning_rate)
+        if not self.discrete and self.config.fit_spread:
+            optimiser.add_param_group({"params": [self.log_std], "lr": 10.0 * self.config.learning_rate})
+        self.optimisers = {"policy": optimiser}
 
     def update(self, batch: Batch, step: int) -> Metrics:
         """Take one step."""

@@ -88,7 +88,7 @@ class DQN(GreedyPolicy):
 
     @torch.no_grad()
     def bootstrap(self, batch: Batch) -> Tensor:
-        """Target: y = r + gamma (1 - terminated) Qbar(s', argmax_a Q(s', a)); without `double`, the argmax is of Qbar."""
+        """Target: y = r + gamma (1 - terminated) Qbar(s', argmax_a Q(s', a)); the argmax is Qbar's if not `double`."""
         following = self.target(batch.next_observations)
         best = (self.q(batch.next_observations) if self.config.double else following).argmax(1)
         return torch.addcmul(batch.rewards, batch.alive, choose(following, best), value=self.config.gamma)

@@ -117,7 +117,6 @@ class QLearning(GreedyPolicy):
         sums = torch.zeros_like(self._counts).index_add_(0, self._place, targets)
         return torch.where(self._counts > 0, sums / self._counts, -torch.inf).view_as(self.table)
 
-    @property
     def finished(self) -> bool:
         """Whether the last sweep changed nothing."""
         return bool(self.change <= self.config.tolerance)
