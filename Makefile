@@ -7,12 +7,13 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 DEMO_VENV ?= .venv-demo
+D3RLPY_VENV ?= .venv-d3rlpy
 WORKERS ?= 2
 
 BIN = $(VENV)/bin
 PIP_INSTALL = -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: help demo test check format bench bench-detect bench-peers-robot lock clean
+.PHONY: help demo test check format bench bench-detect bench-peers-robot d3rlpy lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,17 +46,23 @@ bench-detect: $(VENV)/.ready ## Measure which planted defects of trajectories ar
 bench-peers-robot: $(VENV)/.ready ## The same defects, found by other tools for robot data (installs them apart)
 	$(BIN)/python bench/peers_robot.py $(BENCH_OPTIONS)
 
+d3rlpy: $(D3RLPY_VENV)/.ready ## Build the environment of d3rlpy, the peer of some tests and benchmarks (docs/adr/0006)
+
 # Locked against PyPI alone, whatever this machine's pip is set to: the hashes must be those that everybody gets.
 COMPILE = env PIP_CONFIG_FILE=/dev/null PIP_INDEX_URL=https://pypi.org/simple PIP_EXTRA_INDEX_URL= PIP_FIND_LINKS= \
   CUSTOM_COMPILE_COMMAND='make lock' $(BIN)/pip-compile --quiet --upgrade --strip-extras --allow-unsafe --generate-hashes \
   --no-emit-options --no-emit-index-url --no-emit-find-links --no-emit-trusted-host
 
+# torch alone is held (requirements/torch.in says why), and comes without CUDA's packages.
 lock: $(VENV)/.ready ## Pin the newest versions of all dependencies in requirements/
 	$(COMPILE) --output-file requirements/core.lock pyproject.toml
-	$(COMPILE) --extra rl --extra test --extra dev --constraint requirements/core.lock --output-file requirements/all.lock pyproject.toml
+	$(COMPILE) --extra rl --extra test --extra dev --constraint requirements/core.lock --constraint requirements/torch.in \
+	  --output-file requirements/all.lock pyproject.toml
+	$(COMPILE) --constraint requirements/torch.in --output-file requirements/d3rlpy.lock requirements/d3rlpy.in
+	$(BIN)/python scripts/lock_cpu_torch.py requirements/all.lock requirements/d3rlpy.lock
 
 clean: ## Remove environments, caches and outputs
-	rm -rf $(VENV) $(DEMO_VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf $(VENV) $(DEMO_VENV) $(D3RLPY_VENV) out build dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 
 define create_environment
 @$(PYTHON) -c 'import sys; sys.version_info >= (3, 11) or sys.exit("Python 3.11 or newer is needed; say which: make PYTHON=python3.12")'
@@ -71,3 +78,9 @@ $(DEMO_VENV)/.ready: requirements/core.lock pyproject.toml
 
 $(VENV)/.ready: requirements/all.lock pyproject.toml
 	$(create_environment)
+
+$(D3RLPY_VENV)/.ready: requirements/d3rlpy.lock
+	@echo "Creating $(@D) from $<"
+	@$(PYTHON) -m venv $(@D)
+	@$(@D)/bin/python $(PIP_INSTALL) --require-hashes -r $<
+	@touch $@

@@ -1,0 +1,37 @@
+"""What can go wrong while something is learned, evaluated or collected.
+
+    LearningError             the base of all; the command line prints its text and exits with 2
+    ├── SettingsError         an option is unknown, out of range, or does not fit the data
+    ├── DataError             the data can be read but not be learned from; the message names column and row
+    ├── PolicyError           a policy is asked for what it does not have, such as a deterministic one for a density
+    ├── CheckpointError       a checkpoint is absent, damaged, unsafe, or of something else
+    └── DivergenceError       training went astray; the message says the likely cause in the data
+
+Data that cannot be read as trajectories are `rl_data.trajectories.TrajectoryError`.
+"""
+
+from __future__ import annotations
+
+
+class LearningError(ValueError):
+    """The base of every error that learning, evaluation and collection raise on purpose."""
+
+
+class SettingsError(LearningError):
+    """An option is unknown, out of range, or does not fit the data."""
+
+
+class DataError(LearningError):
+    """The data can be read, but not be learned from."""
+
+
+class PolicyError(LearningError):
+    """A policy is asked for what it does not have."""
+
+
+class CheckpointError(LearningError):
+    """A checkpoint is absent, damaged, unsafe to load, or of something else."""
+
+
+class DivergenceError(LearningError):
+    """Training went astray, or cannot but do so on these data."""

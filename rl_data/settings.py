@@ -1,0 +1,94 @@
+"""Frozen dataclasses of settings from and to plain JSON values and `name=value` texts."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import json
+import types
+import typing
+from collections.abc import Iterable, Mapping
+from typing import Any, TypeVar
+
+from rl_data.errors import SettingsError
+
+T = TypeVar("T")
+
+
+def from_plain(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
+    """Return an instance of a dataclass; what is not given keeps its default.
+
+    Args:
+        cls: a dataclass; its fields may be dataclasses too.
+        values: by field name, as JSON has them.
+        where: put before a field's name in messages, such as "network.".
+
+    Raises:
+        SettingsError: a name is unknown, or a value is not of the field's type or range.
+    """
+    kinds = typing.get_type_hints(cls)
+    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    given: dict[str, Any] = {}
+    for name, value in values.items():
+        if name not in names:
+            near = difflib.get_close_matches(name, names, n=1)
+            hint = f"; did you mean {where}{near[0]}?" if near else ""
+            raise SettingsError(f"unknown option {where}{name}{hint} Known: {', '.join(where + n for n in names)}")
+        given[name] = _converted(kinds[name], value, where + name)
+    try:
+        return cls(**given)
+    except TypeError as error:
+        raise SettingsError(f"{cls.__name__}: {error}") from error
+
+
+def to_plain(settings: Any) -> dict[str, Any]:
+    """Return a dataclass as JSON has it."""
+    found: dict[str, Any] = json.loads(json.dumps(dataclasses.asdict(settings)))
+    return found
+
+
+def parse_options(texts: Iterable[str]) -> dict[str, Any]:
+    """Return nested values from texts such as "alpha=1" and "network.width=64".
+
+    Raises:
+        SettingsError: a text has no "=".
+    """
+    found: dict[str, Any] = {}
+    for text in texts:
+        name, equals, value = text.partition("=")
+        if not equals or not name:
+            raise SettingsError(f"options are written name=value, not {text!r}")
+        *groups, last = name.strip().split(".")
+        place = found
+        for group in groups:
+            place = place.setdefault(group, {})
+            if not isinstance(place, dict):
+                raise SettingsError(f"{text}: {group} is an option of its own, not a group of options")
+        try:
+            place[last] = json.loads(value)
+        except json.JSONDecodeError:
+            place[last] = value.strip()
+    return found
+
+
+def _converted(kind: Any, value: Any, name: str) -> Any:
+    """Return the value as the field's type has it."""
+    if dataclasses.is_dataclass(kind) and isinstance(kind, type):
+        if not isinstance(value, Mapping):
+            raise SettingsError(f"{name} has options of its own, such as {name}.{dataclasses.fields(kind)[0].name}=...")
+        return from_plain(kind, value, f"{name}.")
+    origin, arguments = typing.get_origin(kind), typing.get_args(kind)
+    if origin in (typing.Union, types.UnionType):
+        if value is None and type(None) in arguments:
+            return None
+        return _converted(next(a for a in arguments if a is not type(None)), value, name)
+    if origin is tuple and isinstance(value, list | tuple):
+        return tuple(_converted(arguments[0], one, name) for one in value)
+    if kind is float and isinstance(value, int | float) and not isinstance(value, bool):
+        return float(value)
+    if kind is int and isinstance(value, float) and value.is_integer():
+        return int(value)
+    if isinstance(kind, type) and isinstance(value, kind) and not (kind is int and isinstance(value, bool)):
+        return value
+    expected = getattr(kind, "__name__", str(kind))
+    raise SettingsError(f"{name} must be of type {expected}, not {value!r}")

@@ -1,0 +1,217 @@
+"""Trajectories as tensors to learn from: each row with its own next observation, or left out and counted.
+
+    terminated row                        its next observation is never used: the bootstrap is masked
+    given next observation                that one
+    next row of the episode, next step    its observation
+    anything else                         unknown: the row is left out (the last row of a truncated episode, a gap)
+
+A next observation is never made up: neither the row's own nor the next episode's first stands in for it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from rl_data.errors import DataError
+from rl_data.trajectories import Trajectories
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """What a policy sees and does.
+
+    Attributes:
+        observation_size: length of the observation vector.
+        discrete: whether actions are numbers of choices.
+        action_size: number of choices, or length of the action vector.
+        low: lower bounds of continuous actions, as declared, else as seen in the data; None for discrete ones.
+        high: upper bounds.
+    """
+
+    observation_size: int
+    discrete: bool
+    action_size: int
+    low: tuple[float, ...] | None = None
+    high: tuple[float, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Transitions:
+    """One row a transition; rows of an episode stay together and in order.
+
+    Attributes:
+        observations: float32[N, d]
+        actions: int64[N] (discrete) or float32[N, k], in the units of the data.
+        rewards: float32[N]; zeros where the data have none (`has_rewards` is False).
+        next_observations: float32[N, d]; zeros at terminated rows, where it does not matter.
+        terminated: bool[N]
+        truncated: bool[N]: the last row of an episode that did not end there.
+        offsets: int64[E + 1]: the rows of each episode that has any left.
+        problem: what a policy sees and does.
+        has_rewards: whether the data have rewards.
+        notes: what was left out or looks wrong, in words.
+    """
+
+    observations: Tensor
+    actions: Tensor
+    rewards: Tensor
+    next_observations: Tensor
+    terminated: Tensor
+    truncated: Tensor
+    offsets: Tensor
+    problem: Problem
+    has_rewards: bool = True
+    notes: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> int:
+        """Number of transitions."""
+        return len(self.observations)
+
+    def to(self, device: torch.device) -> Transitions:
+        """Return the same on a device."""
+        moved: dict[str, Any] = {name: getattr(self, name).to(device) for name in TENSORS}
+        return replace(self, **moved)
+
+
+TENSORS = ("observations", "actions", "rewards", "next_observations", "terminated", "truncated", "offsets")
+"""The fields of `Transitions` that are tensors."""
+
+
+def problem_of(trajectories: Trajectories) -> Problem:
+    """Return what a policy for these data sees and does."""
+    size = trajectories.observations.shape[1]
+    space, actions = trajectories.action_space, trajectories.actions
+    if trajectories.discrete:
+        seen = int(actions.max()) + 1 if len(actions) else 1
+        return Problem(size, True, max(space.size, seen))
+    low, high = space.low, space.high
+    if low is None or high is None or not np.isfinite([*low, *high]).all():
+        low, high = tuple(actions.min(0).tolist()), tuple(actions.max(0).tolist())
+    return Problem(size, False, actions.shape[1], low, high)
+
+
+def transitions(trajectories: Trajectories, *, ends: str | None = None) -> Transitions:
+    """Return the transitions that can be learned from.
+
+    Args:
+        trajectories: as read.
+        ends: what the end of an episode means where the data cannot tell: "terminated" or "truncated".
+
+    Raises:
+        DataError: a value is NaN or infinite, no row can be used, or the data cannot tell how episodes end and `ends`
+            does not say it.
+    """
+    t = trajectories
+    if t.rows == 0:
+        raise DataError(f"{t.provenance.uri}: there are no transitions to learn from")
+    check_finite(t)
+    terminated = _terminated(t, ends)
+    last = np.zeros(t.rows, dtype=bool)
+    last[t.last_rows] = True
+    follows = np.zeros(t.rows, dtype=bool)
+    follows[:-1] = ~last[:-1] & (t.steps[1:] == t.steps[:-1] + 1)
+    if t.truncated is not None:
+        follows &= ~t.truncated
+    given = np.zeros(t.rows, dtype=bool) if t.next_observations is None else _given(t)
+    following = np.zeros_like(t.observations, dtype=np.float32)
+    rows = np.flatnonzero(follows)
+    following[rows] = t.observations[rows + 1]
+    if t.next_observations is not None:
+        following[given] = t.next_observations[given]
+    following[terminated] = 0.0
+    kept = terminated | given | follows
+    if not kept.any():
+        raise DataError(f"{t.provenance.uri}: no row has a next observation: nothing can be learned from it")
+    lengths = np.add.reduceat(kept, t.offsets[:-1][t.lengths > 0])
+    lengths = lengths[lengths > 0]
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    terminated = terminated[kept]
+    truncated = np.zeros(len(terminated), dtype=bool)
+    truncated[offsets[1:] - 1] = ~terminated[offsets[1:] - 1]
+    rewards = np.zeros(t.rows, np.float32) if t.rewards is None else t.rewards
+    kind = np.int64 if t.discrete else np.float32
+    return Transitions(
+        _tensor(t.observations[kept], np.float32),
+        _tensor(t.actions[kept], kind),
+        _tensor(rewards[kept], np.float32),
+        _tensor(following[kept], np.float32),
+        _tensor(terminated, np.bool_),
+        _tensor(truncated, np.bool_),
+        _tensor(offsets, np.int64),
+        problem_of(t),
+        t.rewards is not None,
+        tuple(_notes(t, kept, last, terminated)),
+    )
+
+
+def check_finite(t: Trajectories) -> None:
+    """Raise DataError at the first NaN or infinite value, with its column, its row and the check that finds it."""
+    for column, array, names in (
+        ("observation", t.observations, t.observation_space.names),
+        ("action", t.actions, t.action_space.names),
+        ("reward", t.rewards, ()),
+        ("next_observation", None if t.next_observations is None else t.next_observations[_given(t)], ()),
+    ):
+        if array is None or array.dtype.kind != "f" or np.isfinite(array).all():
+            continue
+        bad = ~np.isfinite(array)
+        place = np.argwhere(bad)[0]
+        name = column if array.ndim == 1 else f"{column}_{place[1]}"
+        if array.ndim == 2 and len(names) == array.shape[1]:
+            name += f" ({names[place[1]]})"
+        what = "NaN" if np.isnan(array[tuple(place)]) else "infinite"
+        where = f"row {place[0]}" if column != "next_observation" else "a next observation"
+        count = int(bad.reshape(len(bad), -1).any(axis=1).sum())
+        raise DataError(
+            f"{t.provenance.uri}: {name} is {what} at {where}, and {count:,} rows have such values: training turns "
+            "every weight into NaN; `audit run` finds them with the check COM001 (missing-values); drop these rows, or "
+            "repair their source"
+        )
+
+
+def _tensor(array: NDArray[Any], kind: Any) -> Tensor:
+    return torch.from_numpy(np.array(array, dtype=kind))
+
+
+def _given(t: Trajectories) -> NDArray[np.bool_]:
+    return np.ones(t.rows, dtype=bool) if t.has_next is None else np.asarray(t.has_next, dtype=bool)
+
+
+def _terminated(t: Trajectories, ends: str | None) -> NDArray[np.bool_]:
+    if ends not in (None, "terminated", "truncated"):
+        raise DataError(f"ends must be 'terminated' or 'truncated', not {ends!r}")
+    if t.terminated is not None:
+        return np.asarray(t.terminated, dtype=bool)
+    if t.rewards is None and ends is None:
+        ends = "truncated"  # imitation needs neither rewards nor ends
+    if ends is None:
+        raise DataError(
+            f"{t.provenance.uri}: the data cannot tell whether an episode's end is the task's (terminated) or only the "
+            "recording's (truncated), and values depend on it; say which with --ends terminated or --ends truncated"
+        )
+    flags = np.zeros(t.rows, dtype=bool)
+    if ends == "terminated":
+        flags[t.last_rows if t.ended is None else np.flatnonzero(t.ended)] = True
+    return flags
+
+
+def _notes(t: Trajectories, kept: Any, last: Any, terminated: Any) -> list[str]:
+    notes = []
+    cut, gaps = int((~kept & last).sum()), int((~kept & ~last).sum())
+    if cut:
+        notes.append(f"{cut:,} last rows without a final observation were left out: their next observation is unknown")
+    if gaps:
+        notes.append(f"{gaps:,} rows before a gap or a cut inside an episode were left out")
+    if t.rewards is not None and not terminated.any():
+        notes.append(
+            "no row is terminated: learned values take every episode to go on for ever, which is right only where the "
+            "task has no end of its own"
+        )
+    return notes
