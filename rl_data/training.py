@@ -100,6 +100,7 @@ def train(
     init_from: Path | None = None,
     freeze: Sequence[str] = (),
     report: Callable[[Mapping[str, float]], None] | None = None,
+    probe: Callable[[Learner, int], None] | None = None,
 ) -> Trained:
     """Learn a policy from data.
 
@@ -113,6 +114,8 @@ def train(
         init_from: a run whose weights to start from, where names and shapes fit.
         freeze: layers that shall not learn, by the beginning of their names.
         report: called with each entry of the metrics.
+        probe: called with the learner and the steps made, as often as `report`: to let the policy act in between. It
+            must not change the learner; what it draws changes nothing of the training.
 
     Raises:
         DataError: the data cannot be learned from.
@@ -149,6 +152,10 @@ def train(
             history.append(entry)
             if report is not None:
                 report(entry)
+            if probe is not None:
+                learner.eval()
+                probe(learner, steps)
+                learner.train()
         if run is not None:
             if entry is not None:
                 checkpoints.append_metrics(run, entry)

@@ -1,0 +1,347 @@
+"""The loop from start to end: audit, clean, learn from each set of data, evaluate, one result."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from audit.cleaning import Cleaned, clean
+from audit.cleaning.plan import Plan, read_plan, to_yaml
+from audit.errors import AuditError, ConfigError
+from audit.files import write_text
+from audit.learned import Arm, Learning
+from audit.learning.charts import charts
+from audit.learning.comparison import arm_of, paired_difference, recovered_share, verdict_of
+from audit.result import Result
+from audit.sources.trajectories import open_trajectories
+from rl_data.trajectories import Trajectories
+
+if TYPE_CHECKING:
+    from rl_data.trial import Outcome, Trial
+
+Progress = Callable[[str, int, int], None]
+
+REPAIRS = ("all", "safe")
+NEEDED = "learning needs the extra rl: pip install 'dataset-audit[rl]'"
+
+
+@dataclass(frozen=True, slots=True)
+class Training:
+    """How policies are learned and tried out.
+
+    Attributes:
+        learner: by name; None takes one that suits the data.
+        options: of the learner.
+        updates: steps of training.
+        batch_size: rows an update.
+        seeds: policies for each set of data.
+        environment: Gymnasium's id; None takes the data's own; "none" lets no policy act.
+        episodes: that each final policy plays.
+        held_out: share of episodes that nothing is learned from, for evaluation without acting; 0 leaves it out.
+        workers: processes; None takes all processors.
+        ends: what an episode's end means where the data cannot tell.
+    """
+
+    learner: str | None = None
+    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
+    updates: int = 5_000
+    batch_size: int = 256
+    seeds: int = 5
+    environment: str | None = None
+    episodes: int = 100
+    held_out: float = 0.2
+    workers: int | None = None
+    ends: str | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be.
+
+        Raises:
+            ConfigError: a value is out of range.
+        """
+        if self.updates < 1 or self.seeds < 1 or self.episodes < 1:
+            raise ConfigError("updates, seeds and episodes must be at least 1")
+        if not 0.0 <= self.held_out <= 0.5:
+            raise ConfigError(f"held_out is {self.held_out}; between 0 and 0.5 of the episodes can be held out")
+
+
+@dataclass(frozen=True, slots=True)
+class Learned:
+    """What `audit.learn` returns.
+
+    Attributes:
+        result: of the audit of the raw data, with `Result.learning`.
+        cleaned: what cleaning did.
+        folder: where everything was written.
+    """
+
+    result: Result
+    cleaned: Cleaned
+    folder: Path
+
+    @property
+    def learning(self) -> Learning:
+        """The comparison."""
+        assert self.result.learning is not None
+        return self.result.learning
+
+
+def _silent(_what: str, _done: int, _of: int) -> None:
+    """Report nothing."""
+
+
+def learn(
+    data: object,
+    out: str | Path,
+    *,
+    training: Training | None = None,
+    pristine: object | None = None,
+    repairs: str = "all",
+    plan: str | Path | None = None,
+    force: bool = False,
+    progress: Progress = _silent,
+    **settings: Any,
+) -> Learned:
+    """Audit and clean trajectories, learn from them before and after, and say whether cleaning paid.
+
+    Writes into `out`: the cleaned data (`clean/`, as `audit clean` does), `result.json` and `report.html`.
+
+    Args:
+        data: a file or folder of trajectories, or `rl_data` `Trajectories`.
+        out: a folder, new or empty unless `force`.
+        training: how policies are learned and tried out.
+        pristine: the same data without faults, where there is such a set: what cleaning could win at best.
+        repairs: "all" makes every repair that the checks propose, "safe" only those that guess nothing.
+        plan: an edited plan of `audit clean`; it replaces `repairs`.
+        force: replace the results in a folder that is not empty.
+        progress: called as the work goes on.
+        **settings: as for `audit.run`.
+
+    Raises:
+        SourceError: the data cannot be read, or are a table.
+        ConfigError: a setting is not usable, or the learner does not suit the data.
+        AuditError: the extra `rl` is not installed, or the folder cannot be written.
+    """
+    training = training or Training()
+    if repairs not in REPAIRS:
+        raise ConfigError(f"repairs is '{repairs}'; allowed are {', '.join(REPAIRS)}")
+    _require_learning()
+    folder = Path(out)
+    cleaned = _cleaned(data, folder, repairs, plan, force=force, progress=progress, **settings)
+    source = cleaned.source
+    training = _settled(training, source)
+    sets = _sets(cleaned, None if pristine is None else open_trajectories(pristine, "trajectory"), training)
+    work = folder / "sets"
+    work.mkdir(exist_ok=True)
+    outcomes = _run(sets, training, work, cleaned.result.settings["seed"], progress)
+    learning = _learning(sets, outcomes, training, cleaned)
+    result = dataclasses.replace(cleaned.result, learning=learning)
+    result.to_json(folder / "result.json")
+    result.to_html(folder / "report.html")
+    return Learned(result, cleaned, folder)
+
+
+def _require_learning() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("torch") is None:
+        raise AuditError(NEEDED)
+
+
+def _cleaned(
+    data: object, folder: Path, repairs: str, plan: str | Path | None, *, force: bool, progress: Progress, **settings: Any
+) -> Cleaned:
+    """Clean, and where every repair is wanted, clean again by a plan that applies them all."""
+    if folder.exists() and any(folder.iterdir()) and not force:
+        raise ConfigError(f"{folder} is not empty; name a new folder, or replace its results with --force")
+    folder.mkdir(parents=True, exist_ok=True)
+    target = folder / "clean"
+    cleaned = clean(data, target, plan, force=force, progress=progress, **settings)
+    if plan is not None or repairs != "all" or not cleaned.proposed:
+        return cleaned
+    proposed = read_plan(target / "plan.yaml")
+    everything = Plan(
+        data=proposed.data, repairs=tuple(entry.model_copy(update={"apply": True}) for entry in proposed.repairs)
+    )
+    write_text(folder / "plan.yaml", to_yaml(everything))
+    return clean(data, target, folder / "plan.yaml", force=True, progress=progress, **settings)
+
+
+def _settled(training: Training, t: Trajectories) -> Training:
+    """Choose a learner and an environment where nothing was said.
+
+    Raises:
+        ConfigError: the learner is unknown, or its options are.
+    """
+    from rl_data.errors import LearningError
+    from rl_data.learners import learner_class
+    from rl_data.settings import from_plain, to_plain
+
+    name = training.learner or ("bc" if t.rewards is None else "cql" if t.discrete else "td3_bc")
+    try:
+        options = to_plain(from_plain(learner_class(name).CONFIG, dict(training.options)))
+    except LearningError as error:
+        raise ConfigError(str(error)) from error
+    environment = training.environment or t.env_id
+    environment = None if environment == "none" or not _can_act(environment) else environment
+    return dataclasses.replace(training, learner=name, options=options, environment=environment)
+
+
+def _can_act(environment: str | None) -> bool:
+    if environment is None:
+        return False
+    try:
+        import gymnasium
+
+        gymnasium.spec(environment)
+    except Exception as error:  # the library raises its own, by kind of mistake
+        raise ConfigError(f"environment '{environment}': {' '.join(str(error).split())}; --env none learns without") from error
+    return True
+
+
+@dataclass(frozen=True, slots=True)
+class _Set:
+    """Data to learn from."""
+
+    name: str
+    what: str
+    data: Trajectories
+
+
+@dataclass(frozen=True, slots=True)
+class _Sets:
+    """All data of a comparison, and the episodes that nothing is learned from."""
+
+    learned_from: tuple[_Set, ...]
+    held_out: Trajectories | None
+    changed: bool
+
+
+def _sets(cleaned: Cleaned, pristine: Trajectories | None, training: Training) -> _Sets:
+    """Return raw, clean, pristine and a control that lost as many random episodes as cleaning took steps."""
+    source, repaired = cleaned.source, cleaned.repaired
+    draws = np.random.default_rng(cleaned.result.settings["seed"])
+    changed = not cleaned.unchanged
+    held, clean_rest, raw_rest = None, repaired.clean, source
+    if training.held_out and source.rewards is not None:
+        held, clean_rest, raw_rest = _hold_out(cleaned, training.held_out, draws)
+    found = [_Set("raw", "as it came", raw_rest)]
+    if changed:
+        found.append(_Set("clean", "after cleaning", clean_rest))
+    if pristine is not None:
+        found.append(_Set("pristine", "without faults to begin with", pristine))
+    lost = raw_rest.rows - clean_rest.rows
+    if changed and lost > 0:
+        found.append(_Set("control", f"raw, less {lost:,} steps of random episodes", _thinned(raw_rest, lost, draws)))
+    return _Sets(tuple(found), held, changed)
+
+
+def _hold_out(
+    cleaned: Cleaned, share: float, draws: np.random.Generator
+) -> tuple[Trajectories | None, Trajectories, Trajectories]:
+    """Return held-out clean episodes, the rest of the clean set, and the raw set without the same episodes."""
+    source, repaired = cleaned.source, cleaned.repaired
+    origin = source.episode_of_row[repaired.kept]
+    first = origin[repaired.clean.offsets[:-1]]
+    known = np.unique(first)
+    count = int(share * len(known))
+    if count < 4:  # too few to evaluate on
+        return None, repaired.clean, source
+    chosen = np.zeros(source.episodes, dtype=bool)
+    chosen[draws.choice(known, count, replace=False)] = True
+    out = chosen[first]
+    held = repaired.clean.take(np.flatnonzero(out))
+    return held, repaired.clean.take(np.flatnonzero(~out)), source.take(np.flatnonzero(~chosen))
+
+
+def _thinned(t: Trajectories, steps: int, draws: np.random.Generator) -> Trajectories:
+    """Return the trajectories without random episodes that have about so many steps together."""
+    order = draws.permutation(t.episodes)
+    gone = int(np.searchsorted(np.cumsum(t.lengths[order]), steps, side="left")) + 1
+    return t.take(np.sort(order[min(gone, t.episodes - 1) :]))
+
+
+def _run(
+    sets: _Sets, training: Training, work: Path, seed: int, progress: Progress
+) -> Mapping[str, tuple[Outcome, ...]]:
+    from rl_data.formats import write_canonical
+    from rl_data.trial import run_trials
+
+    held = None
+    if sets.held_out is not None:
+        held = work / "held_out.parquet"
+        write_canonical(sets.held_out, held)
+    trials: list[Trial] = []
+    for one in sets.learned_from:
+        write_canonical(one.data, work / f"{one.name}.parquet")
+        trials += _trials(one, training, work, held, seed)
+    done = 0
+
+    def report(outcome: Outcome) -> None:
+        nonlocal done
+        done += 1
+        progress(f"learned from {outcome.trial.arm}, seed {outcome.trial.seed}", done, len(trials))
+
+    progress("learning", 0, len(trials))
+    workers = training.workers or len(os.sched_getaffinity(0))
+    outcomes = run_trials(trials, workers=min(workers, len(trials)), report=report)
+    return {one.name: tuple(o for o in outcomes if o.trial.arm == one.name) for one in sets.learned_from}
+
+
+def _trials(one: _Set, training: Training, work: Path, held: Path | None, seed: int) -> Sequence[Trial]:
+    from rl_data.trial import Trial
+
+    return [
+        Trial(
+            arm=one.name,
+            data=work / f"{one.name}.parquet",
+            learner=str(training.learner),
+            options=training.options,
+            seed=seed + k,
+            updates=training.updates,
+            batch_size=training.batch_size,
+            environment=training.environment,
+            episodes=training.episodes,
+            held_out=held if k == 0 else None,
+            ends=training.ends,
+        )
+        for k in range(training.seeds)
+    ]
+
+
+def _learning(
+    sets: _Sets, outcomes: Mapping[str, tuple[Outcome, ...]], training: Training, cleaned: Cleaned
+) -> Learning:
+    seed = cleaned.result.settings["seed"]
+    arms = {
+        one.name: arm_of(one.name, one.what, (one.data.episodes, one.data.rows), outcomes[one.name], seed)
+        for one in sets.learned_from
+    }
+    raw = arms["raw"]
+    after: Arm = arms.get("clean", raw)
+    difference, interval = (None, None) if after is raw else paired_difference(after, raw, seed)
+    paid, verdict = verdict_of(raw, after, difference, interval, sets.changed)
+    returns = {name: [r for o in found for r in o.returns] for name, found in outcomes.items()}
+    notes = dict.fromkeys(f"{o.trial.arm}: {note}" for found in outcomes.values() for o in found for note in o.notes)
+    rules = [f"{rule.code} {rule.kind}: {rule.reason}" for rule in cleaned.applied]
+    return Learning(
+        learner=str(training.learner),
+        options=training.options,
+        environment=training.environment,
+        updates=training.updates,
+        arms=tuple(arms.values()),
+        paid=paid,
+        verdict=verdict,
+        difference=difference,
+        difference_interval=interval,
+        recovered=recovered_share(raw, after, arms.get("pristine")),
+        repairs=tuple(rules),
+        notes=tuple(notes),
+        charts=tuple(charts(tuple(arms.values()), returns)),
+    )

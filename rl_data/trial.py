@@ -1,0 +1,189 @@
+"""One policy learned from one data set with one seed, and how good it is: the unit of every comparison."""
+
+from __future__ import annotations
+
+import multiprocessing
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from rl_data.errors import DataError, DivergenceError, LearningError
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What is to be done.
+
+    Attributes:
+        arm: what the data set is called in the comparison.
+        data: trajectories to learn from, in any known format.
+        learner: by name.
+        options: of the learner, as plain JSON.
+        seed: of weights and batches; environments get the same seeds in every trial, so that starts are equal.
+        updates: steps of training.
+        batch_size: rows an update.
+        environment: Gymnasium's id; None: the policy never acts.
+        episodes: to play with the final policy.
+        curve_points: how often the policy plays in between.
+        curve_episodes: to play each of these times.
+        held_out: episodes to evaluate the policy on without acting; None: it is not.
+        evaluation: settings of that, as plain JSON.
+        soften: share of random actions (or standard deviation) of the policy that is evaluated on logged episodes.
+        ends: what an episode's end means where the data cannot tell.
+    """
+
+    arm: str
+    data: Path
+    learner: str
+    options: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+    updates: int = 5_000
+    batch_size: int = 256
+    environment: str | None = None
+    episodes: int = 100
+    curve_points: int = 10
+    curve_episodes: int = 10
+    held_out: Path | None = None
+    evaluation: Mapping[str, Any] = field(default_factory=dict)
+    soften: float = 0.1
+    ends: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a trial.
+
+    Attributes:
+        trial: what was done.
+        returns: undiscounted, of each episode played with the final policy; empty without an environment.
+        discounted: the same with the evaluation's discount, of the softened policy that is evaluated offline.
+        curve: (updates, mean return) during training.
+        metrics: of the last updates.
+        estimates: `PolicyEvaluation.to_json()`; None where nothing was held out or it was not possible.
+        notes: what was left out of the data, in words.
+        problem: why nothing was learned, in plain words; empty when something was.
+        seconds: on the clock.
+    """
+
+    trial: Trial
+    returns: tuple[float, ...] = ()
+    discounted: tuple[float, ...] = ()
+    curve: tuple[tuple[int, float], ...] = ()
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    estimates: Mapping[str, Any] | None = None
+    notes: tuple[str, ...] = ()
+    problem: str = ""
+    seconds: float = 0.0
+
+    @property
+    def mean_return(self) -> float | None:
+        """The mean return of the final policy; None where it did not act."""
+        return sum(self.returns) / len(self.returns) if self.returns else None
+
+
+def run_trials(
+    trials: Sequence[Trial], *, workers: int = 1, report: Callable[[Outcome], None] = lambda _: None
+) -> tuple[Outcome, ...]:
+    """Run trials, side by side in processes of one thread each; the outcomes are in the order of the trials.
+
+    Data that cannot be learned from, and training that goes astray, are outcomes with a `problem`; anything else raises.
+    """
+    if workers <= 1:
+        return tuple(_told(run_trial(trial), report) for trial in trials)
+    done: dict[int, Outcome] = {}
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(workers, mp_context=context) as pool:
+        places = {pool.submit(run_trial, trial): place for place, trial in enumerate(trials)}
+        for future in as_completed(places):
+            done[places[future]] = _told(future.result(), report)
+    return tuple(done[place] for place in range(len(trials)))
+
+
+def _told(outcome: Outcome, report: Callable[[Outcome], None]) -> Outcome:
+    report(outcome)
+    return outcome
+
+
+def run_trial(trial: Trial) -> Outcome:
+    """Learn, let the policy act, evaluate it on what was held out."""
+    import torch
+
+    from rl_data.formats import read
+    from rl_data.training import Settings, train
+    from rl_data.transitions import transitions
+
+    torch.set_num_threads(1)
+    started = time.perf_counter()
+    curve: list[tuple[int, float]] = []
+
+    def probe(policy: Any, step: int) -> None:
+        if trial.environment is not None and trial.curve_episodes:
+            curve.append((step, _played(policy, trial, trial.curve_episodes)))
+
+    every = max(round(trial.updates / max(trial.curve_points, 1) / 100), 1) * 100
+    settings = Settings(trial.updates, trial.batch_size, trial.seed, "cpu", every, max(trial.updates // 100, 1) * 100)
+    try:
+        rows = transitions(read(trial.data), ends=trial.ends)
+        trained = train(rows, trial.learner, dict(trial.options), settings, probe=probe)
+    except (DataError, DivergenceError) as error:
+        problem = " ".join(str(error).split())
+        return Outcome(trial, curve=tuple(curve), problem=problem, seconds=time.perf_counter() - started)
+    learner = trained.learner.eval()
+    returns: tuple[float, ...] = ()
+    if trial.environment is not None:
+        returns = _returns(learner, trial)
+    estimates, discounted, notes = _estimates(learner, trial)
+    return Outcome(
+        trial,
+        returns=returns,
+        discounted=discounted,
+        curve=tuple(curve),
+        metrics=dict(trained.history[-1]) if trained.history else {},
+        estimates=estimates,
+        notes=(*trained.notes, *notes),
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _played(policy: Any, trial: Trial, episodes: int) -> float:
+    from rl_data.evaluation.rollout import rollout
+
+    assert trial.environment is not None
+    return float(rollout(trial.environment, policy, episodes=episodes, seed=10_000, greedy=True).returns.mean())
+
+
+def _returns(policy: Any, trial: Trial) -> tuple[float, ...]:
+    from rl_data.evaluation.rollout import rollout
+
+    assert trial.environment is not None
+    played = rollout(trial.environment, policy, episodes=trial.episodes, seed=20_000, greedy=True)
+    return tuple(played.returns.tolist())
+
+
+def _estimates(learner: Any, trial: Trial) -> tuple[Mapping[str, Any] | None, tuple[float, ...], Iterable[str]]:
+    """Return what the held-out episodes say of the softened policy, and its true discounted returns where it can act."""
+    if trial.held_out is None:
+        return None, (), ()
+    from rl_data.evaluation.evaluate import EvaluationConfig, evaluate
+    from rl_data.evaluation.rollout import rollout
+    from rl_data.formats import read
+    from rl_data.policies import EpsilonSoft, GaussianSoft
+    from rl_data.settings import from_plain
+
+    config = from_plain(EvaluationConfig, {"gamma": _gamma(learner), **trial.evaluation})
+    soft = EpsilonSoft(learner, trial.soften) if learner.discrete else GaussianSoft(learner, trial.soften)
+    try:
+        found = evaluate(read(trial.held_out), soft, config, ends=trial.ends).to_json()
+    except LearningError as error:
+        return None, (), (f"the held-out episodes cannot evaluate it: {error}",)
+    if trial.environment is None:
+        return found, (), ()
+    played = rollout(trial.environment, soft, episodes=trial.episodes, gamma=config.gamma, seed=30_000)
+    return found, tuple(played.discounted.tolist()), ()
+
+
+def _gamma(learner: Any) -> float:
+    return float(min(getattr(learner.config, "gamma", 0.99), 0.999))
