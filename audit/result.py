@@ -354,7 +354,7 @@ class Result:
 
         dimension = {outcome.code: outcome.dimension for outcome in self.outcomes}
         names = ["fingerprint", "code", "dimension", "severity", "columns", "segment", "message", "statistic", "value"]
-        names += ["limit", "limit_source", "effect", "affected", "basis", "where", "remedy"]
+        names += ["limit", "limit_source", "effect", "affected", "basis", "where", "remedy", "episodes"]
         rows = [
             {
                 "fingerprint": self.fingerprint(f),
@@ -362,6 +362,7 @@ class Result:
                 "severity": f.severity.label,
                 "columns": ", ".join(f.columns),
                 "basis": str(f.basis),
+                "episodes": ", ".join(f.episodes),
                 **{name: getattr(f, name) for name in ("code", "segment", "message", "statistic", "value", "limit")},
                 **{name: getattr(f, name) for name in ("limit_source", "effect", "affected", "where", "remedy")},
             }

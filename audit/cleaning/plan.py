@@ -93,6 +93,7 @@ _HEADER = """\
 #     - {{kind: drop_steps, steps: {{3: [0, 1]}}, reason: the arm was moved by hand}}
 #     - {{kind: relabel, field: terminated, value: true, steps: {{3: last}}, reason: the goal was reached}}
 #   Steps are named by their number in the episode (or: last, all). A repair that is not in this file is not made.
+#   What becomes safe only by these repairs is made as well; the manifest tells of it.
 """
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -149,7 +149,6 @@ def left_out(plan: Plan, proposals: Sequence[Proposal]) -> tuple[str, ...]:
 
 
 def _task(entry: Entry, proposal: Proposal, t: Trajectories, places: Mapping[str, int], where: str) -> Task:
-    repair = proposal.repair
     rows, episodes = proposal.rows, proposal.episodes
     if entry.episodes != "all":
         wanted = _places(entry, places, where)
@@ -160,14 +159,20 @@ def _task(entry: Entry, proposal: Proposal, t: Trajectories, places: Mapping[str
                 "to some of its own episodes only"
             )
         rows, episodes = rows[np.isin(t.episode_of_row[rows], wanted)], wanted
+    return task_of(replace(proposal, rows=rows, episodes=episodes))
+
+
+def task_of(proposal: Proposal) -> Task:
+    """Return what there is to do to make a repair."""
+    repair = proposal.repair
     return Task(
         id=proposal.id,
         code=repair.code,
         kind=repair.kind,
         reason=repair.reason,
         columns=repair.columns,
-        rows=rows,
-        episodes=episodes if repair.kind in _OF_EPISODES else episodes[:0],
+        rows=proposal.rows,
+        episodes=proposal.episodes if repair.kind in _OF_EPISODES else proposal.episodes[:0],
         field=repair.field,
         value=repair.value,
     )

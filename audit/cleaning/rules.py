@@ -21,7 +21,7 @@ class Rule:
         id, code, kind, what, reason, evidence: as in the plan.
         safe: whether it is made without being asked.
         applied: whether it was made.
-        by: who said so: "default", "plan" or "person" (who added it to the plan).
+        by: who said so: "default", "plan", "person" (who added it to the plan) or "follow-up" (of other repairs).
         steps: that it touches.
         episodes: that it touches.
         effect: what it did; nothing where it was not made.

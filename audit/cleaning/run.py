@@ -14,12 +14,13 @@ from audit._version import __version__
 from audit.cleaning.plan import Plan, read_plan, to_yaml
 from audit.cleaning.proposals import Proposal, left_out, plan_of, propose, settle
 from audit.cleaning.repairs import Repaired, repair
+from audit.cleaning.rounds import follow_up
 from audit.cleaning.rules import Rule, rules_of, spans_of, told
 from audit.cleaning.write import CLEAN, MANIFEST, PLAN, QUARANTINE, check_folder, file_hash, publish
 from audit.config import Config, load_config, make_config, settings_beside
 from audit.engine.duckdb import Connection, Limits
 from audit.errors import ConfigError, SourceError
-from audit.findings import Status
+from audit.findings import Severity, Status
 from audit.result import Result
 from audit.runner import run
 from audit.source import open_relation
@@ -43,6 +44,7 @@ class Cleaned:
         repaired: the clean set, the quarantined episodes, the dropped steps.
         rules: all repairs, made or not.
         result: of the audit that they come from.
+        after: of the audit of the clean set; the same where nothing changed.
         plan: the plan that was followed, if one was given.
         manifest: the content of manifest.json.
         notes: what a person should know, one sentence each.
@@ -54,6 +56,7 @@ class Cleaned:
     repaired: Repaired
     rules: tuple[Rule, ...]
     result: Result
+    after: Result
     plan: str | None
     manifest: Mapping[str, Any]
     notes: tuple[str, ...]
@@ -102,9 +105,9 @@ def clean(
 ) -> Cleaned:
     """Audit trajectories, repair what can be repaired, and write the clean set, the quarantine and the manifest.
 
-    Without a plan the safe repairs are made, and all others are proposed in `plan.yaml`. With one, exactly what it says
-    is done. Every step that goes in is in one of the two files or dropped by name; that is checked before the files get
-    their names. Cleaning a clean set changes nothing.
+    Without a plan the safe repairs are made, and all others are proposed in `plan.yaml`. With one, what it says is
+    done. What becomes safe only then is done as well, so that cleaning a clean set changes nothing. Every step that
+    goes in is in one of the two files or dropped by name; that is checked before the files get their names.
 
     Args:
         data: a file or folder of trajectories, or `rl_data` `Trajectories`.
@@ -132,7 +135,11 @@ def clean(
     base = _base(data, config)
     progress("reading", 0, 0)
     source = _open(data, str(settings.get("kind") or base.kind))
-    result = run(source, config=base, reference=reference, progress=progress, **settings)
+
+    def audited(trajectories: Trajectories) -> Result:
+        return run(trajectories, config=base, reference=reference, progress=progress, **settings)
+
+    result = audited(source)
     progress("planning", 0, 0)
     proposals = propose(result, source)
     content = fingerprint(source)
@@ -146,6 +153,11 @@ def clean(
             "some repairs out of the plan (apply: false)"
         )
     rules = rules_of(proposals, tasks, repaired, source, "default" if given is None else "plan")
+    after = result
+    if not all(rule.effect.nothing for rule in rules):
+        declined = {rule.id for rule in rules if not rule.applied}
+        repaired, more, after = follow_up(source, repaired, audited, declined)
+        rules += more
     broken = tuple(outcome.code for outcome in result.outcomes if outcome.status is Status.ERROR)
     notes = tuple(_notes(result, given, proposals, content, broken))
     manifest = {
@@ -162,6 +174,7 @@ def clean(
             "quarantined": repaired.quarantined.episodes,
             "cuts": sum(rule.effect.cut for rule in rules),
         },
+        "findings": {"before": _counted(result), "after": _counted(after)},
         "dropped": {name: spans_of(rows) for name, rows in sorted(repaired.dropped.items())},
         "notes": list(notes),
         "run": {
@@ -172,7 +185,13 @@ def clean(
     }
     progress(f"writing {folder}", 0, 0)
     written = publish(folder, repaired, source, _plan_bytes(folder, plan, followed), manifest)
-    return Cleaned(folder, source, repaired, rules, result, None if plan is None else str(plan), written, notes, broken)
+    return Cleaned(
+        folder, source, repaired, rules, result, after, None if plan is None else str(plan), written, notes, broken
+    )
+
+
+def _counted(result: Result) -> dict[str, int]:
+    return {severity.label: sum(f.severity is severity for f in result.findings) for severity in reversed(Severity)}
 
 
 def _base(data: object, config: Config | Mapping[str, Any] | str | Path | None) -> Config:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from audit.cleaning.rules import Rule
 from audit.cleaning.run import Cleaned
@@ -40,6 +40,9 @@ def _lines(cleaned: Cleaned, data: str, options: Sequence[str]) -> Iterator[str]
         f"{equation['dropped']:,} dropped"
     )
     yield from (f"  dropped {count:,} by {name}" for name, count in equation["dropped_by_name"].items())
+    if not cleaned.unchanged:
+        before, after = (_findings(cleaned.manifest["findings"][when]) for when in ("before", "after"))
+        yield f"findings: {before} before, {after} after"
     yield from (f"note: {note}" for note in cleaned.notes)
     yield ""
     yield "wrote " + ", ".join(str(file) for file in cleaned.files if file.exists())
@@ -51,13 +54,18 @@ def _lines(cleaned: Cleaned, data: str, options: Sequence[str]) -> Iterator[str]
 def _rules(rules: tuple[Rule, ...]) -> Iterator[str]:
     for rule in rules:
         where = f"{rule.steps:,} {_plural(rule.steps, 'step')} in {rule.episodes:,} {_plural(rule.episodes, 'episode')}"
-        yield f"  {rule.code} {rule.kind}: {where}: {rule.what}"
+        then = " (possible only after these)" if rule.by == "follow-up" else ""
+        yield f"  {rule.code} {rule.kind}: {where}: {rule.what}{then}"
         yield f"      why: {rule.reason}"
         if rule.evidence:
             yield f"      found: {rule.evidence}"
         if rule.applied:
             yield f"      did: {_did(rule)}"
         yield from (f"      note: {note}" for note in rule.effect.notes)
+
+
+def _findings(counts: Mapping[str, int]) -> str:
+    return f"{counts['fail']} fail and {counts['warn']} warn"
 
 
 def _did(rule: Rule) -> str:

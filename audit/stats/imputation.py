@@ -25,8 +25,10 @@ class Filled:
     far: float
 
 
-def usual_change(before: Floats, after: Floats, quantile: float = 0.995) -> NDArray[np.float64]:
-    """Return the change of each entry from one step to the next that few exceed, float64[d].
+def usual_change(before: Floats, after: Floats, quantile: float = 0.9) -> NDArray[np.float64]:
+    """Return the change of each entry from one step to the next that one step in ten exceeds, float64[d].
+
+    Not the largest changes: where episodes run into one another, these are the jumps between them.
 
     Args:
         before: [n, d].
@@ -54,7 +56,7 @@ def neighbours(hit: Flags, offsets: Places) -> tuple[Places, Places, Places]:
 
 
 def fill_evidence(
-    values: Floats, hit: Flags, offsets: Places, usual: NDArray[np.float64], times: float = 1.5
+    values: Floats, hit: Flags, offsets: Places, usual: NDArray[np.float64], times: float = 2.5
 ) -> Filled:
     """Return how far steps that hold one constant lie from the steps around them.
 

@@ -398,3 +398,21 @@ def test_what_the_source_claims_of_its_rows_is_not_said_of_the_clean_ones(tmp_pa
     assert [finding.message for finding in result.findings] == []
     result = audit.run(tmp_path / "out" / "quarantine.parquet", select=["COM105"])
     assert [finding.message for finding in result.findings] == []
+
+
+def test_what_becomes_safe_only_by_a_repair_is_done_too(tmp_path: Path) -> None:
+    """Two episodes under one id show only once the gap behind them is cut."""
+    steps = np.tile(np.arange(10, dtype=np.int32), 10)
+    steps[20:30] = [0, 1, 2, 3, 0, 1, 2, 3, 8, 9]
+    t = trajectories(steps=steps)
+    done = audit.clean(t, tmp_path / "a", select=ONLY)
+    made = [(rule.kind, rule.by) for rule in done.applied]
+    assert made == [("split", "default"), ("split", "follow-up")]
+    assert [rule.id.endswith("-round-2") for rule in done.applied] == [False, True]
+    assert done.manifest["conservation"]["holds"]
+    assert done.manifest["findings"]["after"]["fail"] < done.manifest["findings"]["before"]["fail"]
+    again = audit.clean(tmp_path / "a" / "clean.parquet", tmp_path / "b", select=ONLY)
+    assert again.unchanged
+    plan = edited(tmp_path / "a" / "plan.yaml", split={"apply": False})
+    declined = audit.clean(t, tmp_path / "c", plan, select=ONLY)
+    assert declined.unchanged

@@ -46,6 +46,7 @@ def test_last_observations_like_all_others_are_not_told() -> None:
 
 def test_auc_is_that_of_scikit_learn_with_ties() -> None:
     random = np.random.default_rng(0)
-    higher, lower = random.integers(0, 5, 80) + 1.0, random.integers(0, 5, 120).astype(float)
+    higher = random.integers(1, 6, 80).astype(np.float64)
+    lower = random.integers(0, 5, 120).astype(np.float64)
     truth = np.repeat([1, 0], [80, 120])
     assert _auc(higher, lower) == pytest.approx(roc_auc_score(truth, np.concatenate([higher, lower])))

@@ -29,9 +29,9 @@ class StructureOfEpisodes:
         not start at 0; how many episodes' rows stand apart in the file; the share of episodes with a single step.
     Why it matters: every learner takes row t+1 as what followed row t. After a gap, a repetition or a shuffle that is
         false, and the learner fits a world that does not exist. An episode with one step has nothing to bootstrap from.
-    What to do: `audit clean` splits episodes at gaps and drops repeated steps on request; episodes whose steps are out
-        of order are quarantined on request, since only the recorder knows the true order. Look for two writers to one
-        file (interleaved episodes) and for lost messages (gaps).
+    What to do: look for two writers to one file (interleaved episodes) and for lost messages (gaps). `audit clean`
+        splits episodes at gaps and where the numbers start again; on request it drops repeated steps, and quarantines
+        episodes whose steps are out of order, since only the recorder knows the true order.
 
     Options:
         fail: share (0 to 1) of episodes with such steps above which the check fails; below it warns.

@@ -33,7 +33,7 @@ class FinalAndNextObservations:
         step that leads to where episodes begin; its surprise is the root mean square of residual / usual residual.
     Why it matters: value learners fit the step from observation to next observation. With copies in its place a learner
         that scores 489 on clean CartPole data scores 16; with episodes run together, 27.
-    What to do: `audit clean` takes next observations from the following row where there is one, and takes wrong ones
+    What to do: let `audit clean` take next observations from the following row where there is one, and take wrong ones
         away from the last step of terminated episodes, which need none. The last step of a truncated episode without a
         true one is of no use to value learners: drop it. Joined episodes are split; without being asked only where the
         given next observation proves the join.

@@ -37,9 +37,10 @@ class TerminalFlags:
     Why it matters: a learner takes the future after `terminated` as worth nothing. Lost flags make it bootstrap beyond
         the end of the task (a learner that scores 489 on clean CartPole data scores 9), and timeouts stored as
         `terminated` teach it that a state is worthless because the clock said so (Pardo et al., 2018).
-    What to do: `audit clean` sets the flags where the declared step limit decides: `terminated` where an episode ended
-        before it without a flag, `truncated` where it ended at it. Without a declared limit it only proposes them.
-        Dropping the steps instead mends nothing. Tasks that never terminate are fine, if their ends are `truncated`.
+    What to do: let `audit clean` set the flags where the declared step limit decides: `terminated` where an episode
+        ended before it without a flag, `truncated` where it ended at it. Without a declared limit it only proposes
+        them. Dropping the steps instead mends nothing. Tasks that never terminate are fine, if their ends are
+        `truncated`.
 
     Options:
         fail: share (0 to 1) of episodes with wrong flags above which the check fails; below it warns.

@@ -206,6 +206,7 @@ def test_copies_are_rebuilt_byte_by_byte(name: str, request: pytest.FixtureReque
     assert (steps == made.steps).all()
     next_observations = made.trajectories.next_observations
     assert next_observations is not None
+    assert made.clean.next_observations is not None
     rebuilt = next_observations.copy()
     rebuilt[steps] = t.observations[np.flatnonzero(steps) + 1]
     assert np.array_equal(rebuilt, made.clean.next_observations)
