@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from audit.config import Config
     from audit.errors import AuditError
     from audit.findings import Finding
+    from audit.learning import learn
     from audit.result import Result
     from audit.runner import run
 
 __all__ = [
-    "AuditError", "Check", "Cleaned", "Config", "Finding", "Result", "__version__", "clean", "register", "run",
+    "AuditError", "Check", "Cleaned", "Config", "Finding", "Result", "__version__", "clean", "learn", "register", "run",
 ]  # fmt: skip
 
 _HOMES = {
@@ -36,6 +37,7 @@ _HOMES = {
     "Finding": "audit.findings",
     "Result": "audit.result",
     "clean": "audit.cleaning",
+    "learn": "audit.learning",
     "register": "audit.checks",
     "run": "audit.runner",
 }

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from audit.errors import ConfigError, FindingsError
 from audit.findings import DIMENSIONS, Chart, Finding, Outcome, Repair, Severity, Status
+from audit.learned import Learning
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -235,6 +236,7 @@ class Result:
     settings: Mapping[str, Any] = field(default_factory=dict)
     approximations: tuple[str, ...] = ()
     reference: DatasetSummary | None = None
+    learning: Learning | None = None
     episodes: tuple[EpisodeSummary, ...] = ()
     episode_totals: EpisodeTotals | None = None
 
@@ -321,6 +323,7 @@ class Result:
             "episodes": plain(self.episodes),
             "episode_totals": plain(self.episode_totals),
             "approximations": plain(self.approximations),
+            "learning": plain(self.learning),
         }
 
     @property

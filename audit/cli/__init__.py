@@ -15,7 +15,7 @@ from typing import Annotated
 
 import typer
 
-from audit.cli import run, clean, convert, checks, selftest  # noqa: F401  # isort: skip  # in the order of the help
+from audit.cli import run, clean, convert, learn, checks, selftest  # noqa: F401  # isort: skip  # in the order of the help
 from audit.cli.common import app
 
 __all__ = ["app", "main"]

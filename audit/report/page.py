@@ -14,6 +14,7 @@ from audit.findings import DIMENSIONS, Measurement, Outcome, Severity, Status
 from audit.report.charts import VIEW, draw
 from audit.report.explorer import ColumnCard, column_cards
 from audit.report.findings_table import FindingRow, anchors_of, finding_row, message_of
+from audit.report.learning import LearningSection, learning_section
 from audit.report.picture import Picture
 from audit.report.trajectories import CLAIMED, Section, make_section, places_of
 from audit.report.verdict import (
@@ -97,6 +98,7 @@ class Page:
     more_findings: int
     counts: Mapping[str, int]
     trajectories: Section | None
+    learning: LearningSection | None
     views: tuple[ViewCard, ...]
     cards: tuple[ColumnCard, ...]
     listed: tuple[ColumnProfile, ...]
@@ -155,6 +157,7 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
         findings=tuple(rows),
         more_findings=max(len(findings) - MOST_FINDINGS, 0),
         counts={s.label: sum(f.severity is s for f in findings) for s in reversed(Severity)},
+        learning=learning_section(result),
         trajectories=make_section(result, {row.code: row.anchor for row in reversed(rows)}),
         views=_views(result),
         cards=cards,

@@ -1,0 +1,98 @@
+"""What was learned before and after cleaning, as it stands on the page."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from audit.learned import Arm, Learning
+from audit.report.charts import VIEW, draw
+from audit.report.picture import Picture
+from audit.report.wording import brief, number, sentence, title_of, visible
+from audit.result import Result
+
+Cells = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class LearningSection:
+    """The section's content: `state` is paid, harm, open or none."""
+
+    state: str
+    verdict: str
+    facts: tuple[tuple[str, str], ...]
+    arms: tuple[Cells, ...]
+    estimates: tuple[Cells, ...]
+    pictures: tuple[Picture, ...]
+    repairs: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def learning_section(result: Result) -> LearningSection | None:
+    """Return the section; None where nothing was learned."""
+    found = result.learning
+    if found is None:
+        return None
+    return LearningSection(
+        state={True: "paid", False: "harm", None: "open"}[found.paid],
+        verdict=sentence(found.verdict),
+        facts=_facts(found),
+        arms=tuple(_arm(arm) for arm in found.arms),
+        estimates=tuple(row for arm in found.arms for row in _estimates(arm)),
+        pictures=tuple(draw(chart, VIEW) for chart in found.charts),
+        repairs=tuple(sentence(text) for text in found.repairs),
+        notes=tuple(sentence(text) for text in found.notes),
+    )
+
+
+def _facts(found: Learning) -> tuple[tuple[str, str], ...]:
+    facts = [("Learner", visible(found.learner, 40)), ("Updates", number(found.updates))]
+    facts.append(("Environment", visible(found.environment, 60) if found.environment else "none: no policy acted"))
+    facts.append(("Seeds", number(len(found.arms[0].seeds)) if found.arms else "0"))
+    if found.difference is not None:
+        facts.append(("Clean minus raw", _with_interval(found.difference, found.difference_interval)))
+    if found.recovered is not None:
+        facts.append(("Recovered of what was lost", f"{found.recovered:.0%}"))
+    facts.append(("Options", brief(found.options)))
+    return tuple(facts)
+
+
+def _arm(arm: Arm) -> Cells:
+    problems = [seed for seed in arm.seeds if seed.problem]
+    returned = _with_interval(arm.iqm, arm.interval) if arm.iqm is not None else "–"
+    said = sentence(f"{len(problems)} of {len(arm.seeds)} seeds failed: {problems[0].problem}") if problems else ""
+    every = ", ".join(number(s.mean_return) for s in arm.seeds if s.mean_return is not None)
+    return (title_of(arm.name), visible(arm.what, 120), number(arm.episodes), number(arm.steps), returned, every, said)
+
+
+def _estimates(arm: Arm) -> list[Cells]:
+    if arm.estimates is None:
+        return []
+    rows = []
+    for name in ("gae", "fqe", "wis", "pdis", "dr", "plain"):
+        found: Mapping[str, Any] = arm.estimates[name]
+        value = number(found["value"]) if found["value"] is not None else "refused"
+        spread = "–" if found["low"] is None else f"{number(found['low'])} to {number(found['high'])}"
+        ess = number(found["diagnostics"].get("ess"))
+        why = sentence("; ".join(found["reasons"]))
+        rows.append((title_of(arm.name), _NAMES[name], value, spread, ess, number(arm.true_value), why))
+    return rows
+
+
+_NAMES = {
+    "gae": "GAE with ratios",
+    "fqe": "FQE (critic alone)",
+    "wis": "WIS",
+    "pdis": "PDIS",
+    "dr": "Doubly robust",
+    "plain": "GAE without ratios",
+}
+
+
+def _with_interval(value: float | None, interval: Any) -> str:
+    if value is None:
+        return "–"
+    if interval is None:
+        return number(value)
+    return f"{number(value)} ({number(interval.low)} to {number(interval.high)})"
