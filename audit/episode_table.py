@@ -183,11 +183,12 @@ def _strips(
 
 
 def _entries(known: TrajectoryInfo, findings: Sequence[Finding]) -> tuple[str, ...]:
-    """Return the entries to draw: those that the episode's findings are about, worst first, then the first ones."""
+    """Return the entries to draw: those that the episode's findings are about, then the first ones, and one action."""
     named = [name for finding in findings for name in finding.columns]
     entries = {*known.observation_names, *known.action_names}
     chosen = dict.fromkeys([*(name for name in named if name in entries), *known.observation_names[:_MOST_ENTRIES]])
-    return tuple(chosen)[:_MOST_ENTRIES]
+    drawn = tuple(chosen)[:_MOST_ENTRIES]
+    return drawn if set(drawn) & set(known.action_names) else (*drawn, *known.action_names[:1])
 
 
 def _marks(marked: NDArray[np.bool_]) -> list[list[int]]:

@@ -58,6 +58,8 @@ def _episode(place: int, values: Mapping[str, Any]) -> Episode:
     observations = np.asarray(values["observations"], dtype=np.float32)
     observations = observations[:, None] if observations.ndim == 1 else observations
     given: dict[str, Any] = {name: np.asarray(values[name]) for name in KEYS[6:] if values.get(name) is not None}
+    if "next_observations" in given and given["next_observations"].ndim == 1:
+        given["next_observations"] = given["next_observations"][:, None]
     if len(observations) == len(actions) + 1:
         given["next_observations"] = observations[1:]
         observations = observations[:-1]

@@ -37,7 +37,8 @@ SLOTS: Mapping[str, tuple[str, ...]] = {
     "How episodes end": ("COM102", "BAL102"),
     "Coverage": ("REP101",),
     "Actions": ("BAL101",),
-    "Do actions and states line up?": ("LBL102",),
+    "Do actions, rewards and states line up?": ("LBL102", "LBL101"),
+    "Do episodes fit the dynamics?": ("LBL104",),
 }
 """The headings of the section's pictures, each with the checks that make them."""
 

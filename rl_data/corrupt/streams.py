@@ -16,6 +16,7 @@ from rl_data.corrupt._base import (
     choose,
     edited,
     injector,
+    last_of,
     mask,
     require,
     rows_of,
@@ -229,7 +230,7 @@ def _next_of(t: Trajectories, at: Flags, observations: NDArray[np.float32]) -> d
     if t.next_observations is None:
         return {}
     following = t.next_observations.copy()
-    inside = before(at, t) & np.concatenate([at[1:], [False]])
+    inside = before(at, t) & np.concatenate([at[1:], [False]]) & ~last_of(t)
     if t.has_next is not None:
         inside &= t.has_next
     places = np.flatnonzero(inside)

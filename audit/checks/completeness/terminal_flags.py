@@ -211,12 +211,12 @@ class TerminalFlags:
     def _spike(self, e: EpisodeEndsValues, at: Flags, alone: Flags, by_task: Flags) -> bool:
         """Return whether terminated episodes pile up at the limit more than endings before it explain."""
         count = int(at.sum())
-        if not count or chance_of_spike(e.lengths, at | by_task, e.horizon) >= self.chance:
+        if not count or e.horizon < 2 or chance_of_spike(e.lengths, at | by_task, e.horizon) >= self.chance:
             return False
         if e.limit is not None:
             return True
         # the longest length alone is a weak witness: many episodes must have it, and look as if they went on
-        enough = count >= 5 and count >= 0.2 * int(alone.sum()) and e.horizon > 1
+        enough = count >= 5 and count >= 0.2 * int(alone.sum())
         return enough and (e.limit_auc is None or e.limit_auc < self.told)
 
     def _short_by_one(self, e: EpisodeEndsValues, basis: Basis) -> Iterator[Judgement]:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.engine.episodes.choose import chosen_rows
+from audit.engine.episodes.choose import chosen_rows, entry_names
 from audit.engine.episodes.registry import answers
 from audit.engine.episodes.view import EpisodeView, Flags
 from audit.episode_facts.actions import ActionChoices, ActionChoicesValues, ActionVectors, ActionVectorsValues
-from audit.sources.trajectories import names_of
 
 Floats = NDArray[np.float64]
 FIELDS = 20
@@ -75,7 +74,7 @@ def action_vectors(fact: ActionVectors, view: EpisodeView) -> ActionVectorsValue
     sampled = t.actions[view.sampled_rows]
     counts = np.stack([_histogram(sampled[:, j], low[j], width[j], edges) for j in range(k)])
     return ActionVectorsValues(
-        view.ids, t.lengths, names_of(t.action_space, "action"), low, high, declared, at_low, at_high, outside,
+        view.ids, t.lengths, entry_names(view)[1], low, high, declared, at_low, at_high, outside,
         constant, int(finite.sum()), idle, leading, trailing, edges, counts, view.basis_of(len(view.sampled_rows)),
     )  # fmt: skip
 

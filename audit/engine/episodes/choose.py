@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.engine.episodes.view import EpisodeView, Flags, Places
+from audit.sources.trajectories import describe
 
 
 def chosen_rows(view: EpisodeView, most: int, among: Flags | None = None) -> Places:
@@ -41,6 +42,12 @@ def halves_of(view: EpisodeView, rows: Places) -> Flags:
     present, place = np.unique(episodes, return_inverse=True)
     order = np.random.default_rng(view.seed + 1).permutation(len(present))
     return np.asarray(order[place.reshape(-1)] % 2 == 0)
+
+
+def entry_names(view: EpisodeView) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Return the names of the entries of observation and action as findings name them: no two are equal."""
+    known = describe(view.trajectories)
+    return known.observation_names, known.action_names
 
 
 def same_shape(view: EpisodeView) -> str:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.engine.episodes.choose import chosen_rows, finite_observations, halves_of, same_shape, with_actions
+from audit.engine.episodes.choose import (
+    chosen_rows,
+    entry_names,
+    finite_observations,
+    halves_of,
+    same_shape,
+    with_actions,
+)
 from audit.engine.episodes.registry import answers
 from audit.engine.episodes.view import EpisodeView, Places
 from audit.episode_facts.coverage import (
@@ -14,7 +21,6 @@ from audit.episode_facts.coverage import (
     NeighbourCoverage,
     NeighbourCoverageValues,
 )
-from audit.sources.trajectories import names_of
 from audit.stats.balance import entropy
 from audit.stats.density import bin_edges
 from audit.stats.robust import robust_scale
@@ -139,7 +145,7 @@ def _map(view: EpisodeView, states: Floats) -> tuple[tuple[str, ...], Floats, ND
     low, high = robust_limits(states[:, chosen])
     edges = np.linspace(low, high, FIELDS + 1, axis=1)
     counts = cell_counts(states[:, chosen], None, low, high, bins=FIELDS).reshape(FIELDS, FIELDS)
-    names = names_of(view.trajectories.observation_space, "observation")
+    names, _ = entry_names(view)
     return tuple(names[j] for j in chosen), edges, counts
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.engine.episodes.choose import chosen_rows, same_shape
+from audit.engine.episodes.choose import chosen_rows, entry_names, same_shape
 from audit.engine.episodes.initial import start_rows
 from audit.engine.episodes.registry import answers
 from audit.engine.episodes.view import EpisodeView, Places
@@ -18,7 +18,6 @@ from audit.episode_facts.drift import (
     TransitionSeparation,
     TransitionSeparationValues,
 )
-from audit.sources.trajectories import names_of
 from audit.stats.balance import total_variation
 from audit.stats.density import bin_edges, histogram
 from audit.stats.drift import numeric_distance, reference_cuts
@@ -27,6 +26,7 @@ from audit.stats.trajectory_drift import counts_by_episode, episode_stability, e
 
 Floats = NDArray[np.float64]
 FEWEST_EPISODES = 10
+FEWEST_STARTS = 20  # one value each
 MOST_EPISODES = 2_000
 BINS = 10
 
@@ -63,13 +63,13 @@ def entry_drift(fact: EntryDrift, view: EpisodeView) -> EntryDriftValues:
     if reason or view.reference is None:
         return EntryDriftValues(reason, different_shape=view.reference is not None)
     before, now = _side(view.reference, fact), _side(view, fact)
-    if min(before.size, now.size) < FEWEST_EPISODES:
+    fewest = FEWEST_STARTS if fact.initial else FEWEST_EPISODES
+    if min(before.size, now.size) < fewest:
         return EntryDriftValues(
-            f"{now.size:,} episodes against {before.size:,} in the reference: at least {FEWEST_EPISODES} of each are "
-            "needed"
+            f"{now.size:,} episodes against {before.size:,} in the reference: at least {fewest} of each are needed"
         )
     chosen = exchanges(before.size, now.size, seed=view.seed)
-    names = names_of(view.trajectories.observation_space, "observation")
+    names, _ = entry_names(view)
     entries = [
         _of_numbers(name, (_column(before, "observations", j), _column(now, "observations", j)), (before, now), chosen)
         for j, name in enumerate(names)
@@ -94,7 +94,7 @@ def _rewards(side: _Side) -> Floats:
 def _of_actions(view: EpisodeView, before: _Side, now: _Side, chosen: NDArray[np.bool_]) -> list[DriftOfEntry]:
     t = view.trajectories
     if not t.discrete:
-        names = names_of(t.action_space, "action")
+        _, names = entry_names(view)
         return [
             _of_numbers(name, (_column(before, "actions", j), _column(now, "actions", j)), (before, now), chosen)
             for j, name in enumerate(names)
@@ -183,6 +183,6 @@ def _transitions(view: EpisodeView, rows: Places, choices: int, rewards: bool) -
 
 def _names(view: EpisodeView, choices: int, rewards: bool) -> list[str]:
     t = view.trajectories
-    states = names_of(t.observation_space, "observation")
-    actions = tuple(f"action {i}" for i in range(choices)) if t.discrete else names_of(t.action_space, "action")
+    states, actions = entry_names(view)
+    actions = tuple(f"action {i}" for i in range(choices)) if t.discrete else actions
     return [*states, *actions, *(f"change of {name}" for name in states), *(["reward"] if rewards else [])]

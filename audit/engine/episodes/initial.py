@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.engine.episodes.choose import chosen_rows
+from audit.engine.episodes.choose import chosen_rows, entry_names
 from audit.engine.episodes.registry import answers
 from audit.engine.episodes.view import EpisodeView
 from audit.episode_facts.initial import InitialStates, InitialStatesValues
-from audit.sources.trajectories import names_of
 from audit.stats.prediction import feature_groups
 from audit.stats.robust import robust_scale
 
@@ -38,7 +37,7 @@ def initial_states(_fact: InitialStates, view: EpisodeView) -> InitialStatesValu
     repeated = np.zeros(t.episodes, dtype=bool)
     repeated[usable] = sizes[groups] > 1
     distance, farthest = np.zeros(t.episodes), np.zeros(t.episodes, dtype=np.int64)
-    names = names_of(t.observation_space, "observation")
+    names, _ = entry_names(view)
     shown: tuple[str, ...] = ()
     places = np.empty((0, 2))
     if len(starts):

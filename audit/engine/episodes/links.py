@@ -32,7 +32,8 @@ def next_observations(_fact: NextObservations, view: EpisodeView) -> NextObserva
         same_as_own, same_as_row = _equal(nexts, own), _equal(nexts, following)
         resting = _equal(own, following)
         copied[rows] = same_as_own & ~(linked & resting)
-        contradicts[rows] = linked & ~same_as_row & ~same_as_own & ~_close(nexts, following)
+        known = _known(nexts) & _known(following)  # what is not finite is COM103's
+        contradicts[rows] = linked & known & ~same_as_row & ~same_as_own & ~_close(nexts, following)
         opens_next = view.is_last[rows] & (rows < view.rows - 1)
         leaked[rows] = opens_next & same_as_row & ~same_as_own
     return NextObservationValues(
@@ -47,6 +48,14 @@ def _equal(one: Matrix, other: Matrix) -> Flags:
     for entry in range(one.shape[1]):
         same &= one[:, entry] == other[:, entry]
     return same
+
+
+def _known(values: Matrix) -> Flags:
+    """Return bool[n]: all entries are finite."""
+    known = np.ones(len(values), dtype=bool)
+    for entry in range(values.shape[1]):
+        known &= np.isfinite(values[:, entry])
+    return known
 
 
 def _close(one: Matrix, other: Matrix) -> Flags:

@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from audit.engine.episodes.choose import chosen_rows, finite_observations
+from audit.engine.episodes.choose import chosen_rows, entry_names, finite_observations
 from audit.engine.episodes.registry import answers
 from audit.engine.episodes.view import EpisodeView, Flags
 from audit.episode_facts.policy import ActionRandomness, ActionRandomnessValues, PolicyRecord, PolicyRecordValues
-from audit.sources.trajectories import names_of
 from audit.stats.trajectory_policy import UNIFORM, choice_randomness, vector_randomness
 from audit.stats.trajectory_weights import effective_by_step, ratio_log_weights, weighing
 
@@ -55,7 +54,7 @@ def action_randomness(fact: ActionRandomness, view: EpisodeView) -> ActionRandom
         min(1.0, middle / UNIFORM),
         residual=tuple(residual.tolist()),
         explained=tuple(explained.tolist()),
-        names=names_of(t.action_space, "action"),
+        names=entry_names(view)[1],
         basis=basis,
     )
 

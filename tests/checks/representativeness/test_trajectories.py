@@ -287,3 +287,31 @@ def test_one_episode_with_a_faulty_reward_spoils_no_other(cartpole: Trajectories
     rewards[5] = np.nan
     outcome = run("REP105", dataclasses.replace(cartpole, rewards=rewards))
     assert measured(outcome, "highest_return") == cartpole.lengths[1:].max()
+
+
+def test_many_entries_that_drift_do_not_flood_the_report(pendulum: Trajectories) -> None:
+    random = np.random.default_rng(0)
+    wide = random.normal(size=(pendulum.rows, 30)).astype(np.float32)
+    space = dataclasses.replace(pendulum.observation_space, size=30, low=None, high=None, names=())
+    data = dataclasses.replace(pendulum, observations=wide, observation_space=space, next_observations=None)
+    now, before = halves(dataclasses.replace(data, has_next=None))
+    shifted = dataclasses.replace(now, observations=now.observations + np.float32(0.8))
+    outcome = run("REP104", shifted, before)
+    assert sum(f.statistic == "distance" for f in outcome.findings) == 10
+    assert found(outcome, "drifted_entries").value == 20
+
+
+def test_joints_that_are_measured_and_commanded_keep_apart(pendulum: Trajectories) -> None:
+    names = ("elbow", "wrist", "thumb")
+    actions = pendulum.observations + np.float32(0.01)
+    data = dataclasses.replace(
+        pendulum,
+        actions=actions,
+        observation_space=dataclasses.replace(pendulum.observation_space, names=names),
+        action_space=dataclasses.replace(pendulum.observation_space, names=names, low=None, high=None),
+    )
+    now, before = halves(data)
+    commanded = now.actions.copy()
+    commanded[:, 1] += 5
+    outcome = run("REP104", dataclasses.replace(now, actions=commanded), before)
+    assert [f.columns for f in outcome.findings if f.statistic == "distance"] == [("action.wrist",)]
