@@ -150,18 +150,28 @@ def train(
     for steps, entry in _loop(learner, _Sampler(rows, learner, prepared, settings), rows, settings, start):
         if entry is not None:
             history.append(entry)
-            if report is not None:
-                report(entry)
-            if probe is not None:
-                learner.eval()
-                probe(learner, steps)
-                learner.train()
+            _tell(entry, learner, steps, report, probe)
         if run is not None:
             if entry is not None:
                 checkpoints.append_metrics(run, entry)
             if steps % settings.checkpoint_every == 0 or steps == settings.steps or learner.finished():
                 checkpoints.write_checkpoint(run, learner, steps)
     return Trained(learner, tuple(history), tuple(notes), steps)
+
+
+def _tell(
+    entry: Mapping[str, float],
+    learner: Learner,
+    steps: int,
+    report: Callable[[Mapping[str, float]], None] | None,
+    probe: Callable[[Learner, int], None] | None,
+) -> None:
+    if report is not None:
+        report(entry)
+    if probe is not None:
+        learner.eval()
+        probe(learner, steps)
+        learner.train()
 
 
 def _loop(

@@ -89,7 +89,7 @@ def run_trials(
 ) -> tuple[Outcome, ...]:
     """Run trials, side by side in processes of one thread each; the outcomes are in the order of the trials.
 
-    Data that cannot be learned from, and training that goes astray, are outcomes with a `problem`; anything else raises.
+    Data that cannot be learned from, and training that goes astray, are outcomes with a `problem`.
     """
     if workers <= 1:
         return tuple(_told(run_trial(trial), report) for trial in trials)
@@ -164,7 +164,7 @@ def _returns(policy: Any, trial: Trial) -> tuple[float, ...]:
 
 
 def _estimates(learner: Any, trial: Trial) -> tuple[Mapping[str, Any] | None, tuple[float, ...], Iterable[str]]:
-    """Return what the held-out episodes say of the softened policy, and its true discounted returns where it can act."""
+    """Return what held-out episodes say of the softened policy, and its discounted returns where it can act."""
     if trial.held_out is None:
         return None, (), ()
     from rl_data.evaluation.evaluate import EvaluationConfig, evaluate

@@ -73,7 +73,7 @@ def paired_difference(first: Arm, second: Arm, seed: int) -> tuple[float | None,
 
 
 def recovered_share(raw: Arm, clean: Arm, pristine: Arm | None) -> float | None:
-    """Return (clean - raw) / (pristine - raw) of the interquartile means; None where the gap is too small to divide by."""
+    """Return (clean - raw) / (pristine - raw) of the interquartile means; None where the gap is too small."""
     if pristine is None or raw.iqm is None or clean.iqm is None or pristine.iqm is None:
         return None
     gap = pristine.iqm - raw.iqm
@@ -92,7 +92,9 @@ def verdict_of(
     if raw in lost and clean not in lost:
         return True, f"Cleaning paid: nothing could be learned from the raw data ({raw.seeds[0].problem})."
     if clean in lost:
-        return (None if raw in lost else False), f"Nothing could be learned from the clean data: {clean.seeds[0].problem}."
+        return (
+            None if raw in lost else False
+        ), f"Nothing could be learned from the clean data: {clean.seeds[0].problem}."
     if difference is None:
         return _by_estimates(raw, clean)
     numbers = f"return {_number(raw.iqm)} before, {_number(clean.iqm)} after (interquartile means over seeds)"

@@ -155,7 +155,14 @@ def _require_learning() -> None:
 
 
 def _cleaned(
-    data: object, folder: Path, repairs: str, plan: str | Path | None, *, force: bool, progress: Progress, **settings: Any
+    data: object,
+    folder: Path,
+    repairs: str,
+    plan: str | Path | None,
+    *,
+    force: bool,
+    progress: Progress,
+    **settings: Any,
 ) -> Cleaned:
     """Clean, and where every repair is wanted, clean again by a plan that applies them all."""
     if folder.exists() and any(folder.iterdir()) and not force:
@@ -201,7 +208,9 @@ def _can_act(environment: str | None) -> bool:
 
         gymnasium.spec(environment)
     except Exception as error:  # the library raises its own, by kind of mistake
-        raise ConfigError(f"environment '{environment}': {' '.join(str(error).split())}; --env none learns without") from error
+        raise ConfigError(
+            f"environment '{environment}': {' '.join(str(error).split())}; --env none learns without"
+        ) from error
     return True
 
 

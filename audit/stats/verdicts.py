@@ -35,9 +35,7 @@ class EpisodeScores:
     outlying: NDArray[np.bool_]
 
 
-def episode_scores(
-    score: NDArray[np.floating], judged: NDArray[np.bool_], offsets: NDArray[np.int64]
-) -> EpisodeScores:
+def episode_scores(score: NDArray[np.floating], judged: NDArray[np.bool_], offsets: NDArray[np.int64]) -> EpisodeScores:
     """Score episodes by their steps.
 
     An episode stands out when at least a fifth of its steps (and at least two) are outliers, and five times as many as

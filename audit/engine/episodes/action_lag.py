@@ -46,7 +46,9 @@ def action_lag(_fact: ActionLag, view: EpisodeView) -> ActionLagValues:
     for lag in LAGS:
         chosen = view.action_matrix(action_rows[lag][fine]).astype(np.float64)
         if t.discrete:
-            designs[lag] = np.concatenate([base, *(_products(states, chosen[:, [k]]) for k in range(chosen.shape[1]))], 1)
+            designs[lag] = np.concatenate(
+                [base, *(_products(states, chosen[:, [k]]) for k in range(chosen.shape[1]))], 1
+            )
         else:
             both = np.concatenate([states, chosen], axis=1)
             designs[lag] = np.concatenate([base, _features(both, 0, len(rows)).of(both)], axis=1)

@@ -128,9 +128,7 @@ def _logged(model: Model, good: Flags, residual: Floats) -> Floats:
     return np.asarray(np.log1p(np.abs(residual[:, good]) / model.fit.noise[good]).mean(axis=1))
 
 
-def _lags(
-    view: EpisodeView, model: Model, good: Flags, suspects: _Suspects, usual: float, found: Diagnosis
-) -> None:
+def _lags(view: EpisodeView, model: Model, good: Flags, suspects: _Suspects, usual: float, found: Diagnosis) -> None:
     """Try the actions of the neighbouring steps, on the steps that have all of them."""
     lags = [lag for lag in (-1, 0, 1) if lag != model.lag]
     fine = np.ones(len(suspects.rows), dtype=bool)
