@@ -44,6 +44,7 @@ class Training:
         environment: Gymnasium's id; None takes the data's own; "none" lets no policy act.
         episodes: that each final policy plays.
         held_out: share of episodes that nothing is learned from, for evaluation without acting; 0 leaves it out.
+        evaluation: settings of `rl_data.evaluation`, by name.
         workers: processes; None takes all processors.
         ends: what an episode's end means where the data cannot tell.
     """
@@ -56,6 +57,7 @@ class Training:
     environment: str | None = None
     episodes: int = 100
     held_out: float = 0.2
+    evaluation: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     workers: int | None = None
     ends: str | None = None
 
@@ -318,6 +320,7 @@ def _trials(one: _Set, training: Training, work: Path, held: Path | None, seed: 
             environment=training.environment,
             episodes=training.episodes,
             held_out=held if k == 0 else None,
+            evaluation=training.evaluation,
             ends=training.ends,
         )
         for k in range(training.seeds)
