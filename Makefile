@@ -13,10 +13,10 @@ WORKERS ?= 2
 BIN = $(VENV)/bin
 PIP_INSTALL = -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: help demo test check format bench d3rlpy lock clean
+.PHONY: help demo test check format bench bench-learning d3rlpy lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-8s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(DEMO_VENV)/.ready ## Audit real flights data and print the path of the report (light: no test tools)
 	@mkdir -p out
@@ -39,6 +39,9 @@ format: $(VENV)/.ready ## Format the code and repair what ruff can
 
 bench: $(VENV)/.ready ## Measure against the speed targets (minutes; makes a 10,000,000-row file)
 	$(BIN)/python bench/run.py
+
+bench-learning: $(VENV)/.ready $(D3RLPY_VENV)/.ready ## Measure advantages and training against their targets
+	$(BIN)/python bench/learning.py --d3rlpy $(D3RLPY_VENV)/bin/python
 
 d3rlpy: $(D3RLPY_VENV)/.ready ## Build the environment of d3rlpy, the peer of some tests and benchmarks (docs/adr/0006)
 

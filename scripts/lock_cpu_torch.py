@@ -46,7 +46,7 @@ def main(paths: list[str]) -> None:
 
 
 def _adapted(package: str) -> str:
-    name, version = re.match(r"([\w.-]+?)(?:\[[^\]]*\])?==(\S+)", package).groups()
+    name, version = re.split(r"(?:\[[^\]]*\])?==", package.split()[0])
     if CUDA_ONLY.fullmatch(name):
         return ""
     if name != "torch":
