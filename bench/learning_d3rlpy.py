@@ -2,7 +2,7 @@
 
     python bench/learning_d3rlpy.py LEARNER DATA.npz BATCH WIDTH
 
-Prints "steps seconds". What is timed is what d3rlpy's own `fit` does for a step, less its logging: draw a batch, update.
+Prints "steps seconds". What is timed is what d3rlpy's `fit` does for a step, less its logging: draw a batch, update.
 """
 
 from __future__ import annotations
