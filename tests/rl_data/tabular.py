@@ -17,7 +17,7 @@ Floats = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Process:
-    """S states, A actions; `ending` is the probability that a step ends the task; the observation is the one-hot state."""
+    """S states, A actions; a step ends the task with probability `ending`; the observation is the one-hot state."""
 
     transition: Floats  # [S, A, S], to where if it does not end
     reward: Floats  # [S, A]

@@ -10,9 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
-gymnasium = pytest.importorskip("gymnasium")
+import torch
 
 from rl_data.acting import PolicyActor
 from rl_data.collect import Graded, Tier, at_tier, collect, learn
@@ -126,7 +124,7 @@ def test_command_collect_train_evaluate(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
     assert found["rollout"]["value"] > 5
-    assert [point["settings"]["lam"] for point in found["curve"]][0] == 0.0
+    assert next(point["settings"]["lam"] for point in found["curve"]) == 0.0
     done = run("evaluate", str(folder), str(data), *quick)
     assert done.returncode == 0, done.stderr
     assert "GAE by lambda" in done.stdout

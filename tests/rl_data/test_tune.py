@@ -8,9 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
-pytest.importorskip("optuna")
+import torch
 
 from rl_data.errors import SettingsError
 from rl_data.tune import RANGES, Range, split, tune

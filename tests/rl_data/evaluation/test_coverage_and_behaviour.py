@@ -6,8 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from rl_data.evaluation.behaviour import Behaviour, calibration_error, clone
 from rl_data.evaluation.coverage import out_of_distribution

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from rl_data.errors import DataError, SettingsError
 from rl_data.evaluation.evaluate import CURVE, EvaluationConfig, PolicyEvaluation, evaluate

@@ -7,8 +7,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-
-torch = pytest.importorskip("torch")
+import torch
 
 from rl_data.errors import SettingsError
 from rl_data.evaluation.behaviour import Behaviour

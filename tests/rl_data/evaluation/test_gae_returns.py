@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
-torch = pytest.importorskip("torch")
 
 from rl_data.evaluation import importance as imp
 from rl_data.evaluation.fqe import Values
@@ -129,7 +128,7 @@ def test_each_episode_is_judged_by_critics_that_did_not_see_it() -> None:
     folds = np.array([0, 1, 0, 2])
     weights = fold_weights(folds, 3, np.ones((2, 4)))
     assert weights.shape == (6, 4)
-    by_member = np.arange(6)[:, None] * 10.0 + np.arange(4)
+    by_member: np.ndarray = np.add.outer(np.arange(6) * 10.0, np.arange(4.0))
     chosen = held_out(by_member, folds, 3)
     assert chosen.tolist() == [[0.0, 21.0, 2.0, 43.0], [10.0, 31.0, 12.0, 53.0]]
     members = (chosen // 10).astype(int)

@@ -9,8 +9,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-pytest.importorskip("torch")
-
 from rl_data.evaluation import importance as imp
 from rl_data.trajectories import Trajectories
 from tests.rl_data.tabular import Process, random_policy, random_process
