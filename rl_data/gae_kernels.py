@@ -21,7 +21,7 @@ _compiled = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contrac
 # "contract": a multiplication and the addition after it may be one instruction; "nsz": -0.0 may become 0.0
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _has_flag(terminated: Any, truncated: Any) -> Any:
     """Whether any row of an episode is flagged."""
     seen = np.uint8(0)
@@ -31,7 +31,7 @@ def _has_flag(terminated: Any, truncated: Any) -> Any:
     return seen != 0
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _scan_rows(
     rewards: Any, values: Any, next_values: Any, terminated: Any, truncated: Any, gamma: Any, c: Any, out: Any
 ) -> None:
@@ -44,7 +44,7 @@ def _scan_rows(
         out[i] = carry
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _scan_block(
     rewards: Any, values: Any, next_values: Any, terminated: Any, gamma: Any, c: Any, carry: Any, w: Any, out: Any
 ) -> Any:
@@ -87,7 +87,7 @@ def _scan_block(
     return out[0]
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def scan_advantages(
     rewards: NDArray[Any],
     values: NDArray[Any],
@@ -118,7 +118,7 @@ def scan_advantages(
             end = a
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def scan(deltas: NDArray[Any], factors: NDArray[Any], offsets: NDArray[np.int64], out: NDArray[Any]) -> None:
     """Fill out[t] = deltas[t] + factors[t] * out[t + 1], where the last row of an episode has nothing after it."""
     for episode in range(len(offsets) - 1):
