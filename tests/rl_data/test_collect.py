@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,7 +22,7 @@ from rl_data.online.policies import Categorical
 from rl_data.record import RecordError, UniformActor
 from rl_data.trajectories import Space
 
-LAKE: dict[str, Any] = {"env_options": {"is_slippery": False}, "options": {"steps": 20_000}}
+LAKE: dict[str, Any] = {"env_options": {"is_slippery": False}, "options": {"steps": 8_000}}
 
 
 def test_tiers_of_a_lake_without_ice_get_better() -> None:
@@ -108,7 +109,9 @@ def test_greedy_acting_is_certain() -> None:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([sys.executable, "-m", "rl_data", *arguments], capture_output=True, text=True, check=False)
+    environment = {**os.environ, "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "rl_data", *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
 
 
 def test_command_collect_train_evaluate(tmp_path: Path) -> None:
@@ -119,7 +122,18 @@ def test_command_collect_train_evaluate(tmp_path: Path) -> None:
     assert read(data).rows == 400
     done = run("train", str(data), "--learner", "bc", "-o", str(folder), "--steps", "100", "--set", "network.width=16")
     assert done.returncode == 0, done.stderr
-    quick = ["--set", "fqe.steps=20", "--set", "refits=1", "--env", "CartPole-v1", "--episodes", "3"]
+    quick = [
+        "--set",
+        "fqe.steps=20",
+        "--set",
+        "behaviour_steps=20",
+        "--set",
+        "refits=1",
+        "--env",
+        "CartPole-v1",
+        "--episodes",
+        "3",
+    ]
     done = run("evaluate", str(folder), str(data), *quick, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)

@@ -31,7 +31,7 @@ def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
     config = module.EvaluationConfig
 
     def quick(**options: Any) -> Any:
-        return config(**options, fqe=FQEConfig(steps=50))
+        return config(**options, fqe=FQEConfig(steps=50, batch=64), behaviour_steps=20)
 
     monkeypatch.setattr(module, "EvaluationConfig", quick)
 

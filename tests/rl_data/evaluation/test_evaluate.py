@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 
 from rl_data.errors import DataError, SettingsError
 from rl_data.evaluation.evaluate import CURVE, EvaluationConfig, PolicyEvaluation, evaluate
@@ -24,13 +23,9 @@ QUICK = EvaluationConfig(
     gamma=0.9,
     refits=3,
     replicates=300,
-    fqe=FQEConfig(steps=1_000, batch=256, learning_rate=3e-3, network=Architecture(width=32)),
+    behaviour_steps=200,
+    fqe=FQEConfig(steps=800, batch=128, learning_rate=3e-3, network=Architecture(width=32)),
 )
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="module")

@@ -18,12 +18,7 @@ from rl_data.networks import Architecture
 from tests.rl_data.small_tasks import pointing
 from tests.rl_data.tabular import Process, Table, random_policy, random_process
 
-QUICK = FQEConfig(steps=1_500, batch=256, network=Architecture(width=32), learning_rate=3e-3)
-
-
-@pytest.fixture(autouse=True)
-def _one_thread() -> None:
-    torch.set_num_threads(1)
+QUICK = FQEConfig(steps=1_000, batch=128, network=Architecture(width=32), learning_rate=3e-3)
 
 
 def test_finds_the_exact_values_of_a_small_process() -> None:

@@ -70,7 +70,7 @@ def test_dqn_finds_the_optimum() -> None:
 
 
 def test_ppo_finds_the_optimum() -> None:
-    config = ppo.PPOConfig(steps=4_096, horizon=64, epochs=5, gamma=0.9, learning_rate=3e-3, hidden=(32,))
+    config = ppo.PPOConfig(steps=6_000, horizon=64, epochs=5, gamma=0.9, learning_rate=3e-3, hidden=(32,))
     assert mean_return(PolicyActor(ppo.learn(CORRIDOR, config), greedy=True)) == -5.0
 
 
