@@ -122,18 +122,9 @@ def test_command_collect_train_evaluate(tmp_path: Path) -> None:
     assert read(data).rows == 400
     done = run("train", str(data), "--learner", "bc", "-o", str(folder), "--steps", "100", "--set", "network.width=16")
     assert done.returncode == 0, done.stderr
-    quick = [
-        "--set",
-        "fqe.steps=20",
-        "--set",
-        "behaviour_steps=20",
-        "--set",
-        "refits=1",
-        "--env",
-        "CartPole-v1",
-        "--episodes",
-        "3",
-    ]
+    quick = ["--env", "CartPole-v1", "--episodes", "3"]
+    for setting in ("fqe.steps=20", "behaviour_steps=20", "refits=1"):
+        quick += ["--set", setting]
     done = run("evaluate", str(folder), str(data), *quick, "--json")
     assert done.returncode == 0, done.stderr
     found = json.loads(done.stdout)
