@@ -13,15 +13,21 @@ WORKERS ?= 2
 BIN = $(VENV)/bin
 PIP_INSTALL = -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: help demo test check format bench bench-detect bench-peers-robot d3rlpy lock clean
+.PHONY: help demo demo-rl test check format bench bench-detect bench-peers-robot bench-learning bench-loop d3rlpy lock clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(DEMO_VENV)/.ready ## Audit real flights data and print the path of the report (light: no test tools)
 	@mkdir -p out
 	@$(DEMO_VENV)/bin/audit run sample_data/flights.parquet --fail-on never --format text -o - --format html -o out/flights.html
 	@echo "The report: $(CURDIR)/out/flights.html"
+
+demo-rl: $(VENV)/.ready ## Clean trajectories, learn before and after, print the path of the report (minutes; with torch)
+	@mkdir -p out
+	@$(BIN)/audit learn sample_data/trajectories/cartpole_planted.parquet --pristine sample_data/trajectories/cartpole_clean.parquet \
+	  --updates 2000 --seeds 3 --episodes 50 --force -o out/cartpole
+	@echo "The report: $(CURDIR)/out/cartpole/report.html"
 
 test: $(VENV)/.ready ## Run the tests
 	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile
@@ -45,6 +51,12 @@ bench-detect: $(VENV)/.ready ## Measure which planted defects of trajectories ar
 
 bench-peers-robot: $(VENV)/.ready ## The same defects, found by other tools for robot data (installs them apart)
 	$(BIN)/python bench/peers_robot.py $(BENCH_OPTIONS)
+
+bench-learning: $(VENV)/.ready $(D3RLPY_VENV)/.ready ## Measure advantages and training against their targets
+	$(BIN)/python bench/learning.py --d3rlpy $(D3RLPY_VENV)/bin/python
+
+bench-loop: $(VENV)/.ready ## What planted defects cost a learner, and what cleaning wins back (half an hour)
+	$(BIN)/python bench/loop.py $(BENCH_OPTIONS)
 
 d3rlpy: $(D3RLPY_VENV)/.ready ## Build the environment of d3rlpy, the peer of some tests and benchmarks (docs/adr/0006)
 

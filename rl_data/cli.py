@@ -11,7 +11,6 @@ import os
 import sys
 from collections.abc import Callable, Mapping
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import typer
@@ -82,8 +81,7 @@ def say(text: str) -> None:
 
 def _register() -> None:
     for name, module in COMMANDS.items():
-        if find_spec(module) is not None:
-            app.command(name)(reported(getattr(import_module(module), name)))
+        app.command(name)(reported(getattr(import_module(module), name)))
 
 
 _register()

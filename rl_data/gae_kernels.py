@@ -4,7 +4,7 @@ A scan from the last row to the first waits for the result of each row before it
 whatever the processor could do beside. `_scan_block` breaks that chain, with c = gamma * lambda: three passes over a
 block in the first-level cache give every row the sum of its own and the next seven deltas, weighted c^0 .. c^7, which
 vectorises; then a row needs the result eight rows on only, and eight rows are computed side by side.
-Measured (1,000,000 float32 rows, one core): 2.3 ms for the plain loop, 0.8 ms for this.
+Measured (1,000,000 float32 rows, one core): 2.3 ms for the plain loop, 0.9 ms for this.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-_BLOCK = 1_024  # rows: what a block needs (five arrays and the buffer) stays in a first-level cache of 32 KiB
+_BLOCK = 2_048  # rows: the buffer and the block that is written stay in the first-level cache
 
 _compiled = njit(nogil=True, cache=True, error_model="numpy", fastmath={"contract", "nsz"})
 # "contract": a multiplication and the addition after it may be one instruction; "nsz": -0.0 may become 0.0
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _has_flag(terminated: Any, truncated: Any) -> Any:
     """Whether any row of an episode is flagged."""
     seen = np.uint8(0)
@@ -31,7 +31,7 @@ def _has_flag(terminated: Any, truncated: Any) -> Any:
     return seen != 0
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _scan_rows(
     rewards: Any, values: Any, next_values: Any, terminated: Any, truncated: Any, gamma: Any, c: Any, out: Any
 ) -> None:
@@ -44,7 +44,7 @@ def _scan_rows(
         out[i] = carry
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def _scan_block(
     rewards: Any, values: Any, next_values: Any, terminated: Any, gamma: Any, c: Any, carry: Any, w: Any, out: Any
 ) -> Any:
@@ -87,7 +87,7 @@ def _scan_block(
     return out[0]
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def scan_advantages(
     rewards: NDArray[Any],
     values: NDArray[Any],
@@ -118,7 +118,7 @@ def scan_advantages(
             end = a
 
 
-@_compiled  # type: ignore[untyped-decorator]
+@_compiled
 def scan(deltas: NDArray[Any], factors: NDArray[Any], offsets: NDArray[np.int64], out: NDArray[Any]) -> None:
     """Fill out[t] = deltas[t] + factors[t] * out[t + 1], where the last row of an episode has nothing after it."""
     for episode in range(len(offsets) - 1):

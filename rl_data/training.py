@@ -147,7 +147,7 @@ def train(
     if run is not None and start:
         _restore_optimisers(learner, run)
     steps = start
-    for steps, entry in _loop(learner, _Sampler(rows, learner, prepared, settings), rows, settings, start):
+    for steps, entry in _loop(learner, Sampler(rows, learner, prepared, settings), rows, settings, start):
         if entry is not None:
             history.append(entry)
             _tell(entry, learner, steps, report, probe)
@@ -175,7 +175,7 @@ def _tell(
 
 
 def _loop(
-    learner: Learner, sampler: _Sampler, rows: Transitions, settings: Settings, start: int
+    learner: Learner, sampler: Sampler, rows: Transitions, settings: Settings, start: int
 ) -> Iterator[tuple[int, dict[str, float] | None]]:
     """Yield after each stretch: steps made, and the metrics where they are due."""
     learner.train()
@@ -202,7 +202,7 @@ def _loop(
         yield step, entry
 
 
-class _Sampler:
+class Sampler:
     """All columns side by side in one matrix, so that the rows of a stretch are fetched with one indexing."""
 
     def __init__(self, rows: Transitions, learner: Learner, prepared: Prepared, settings: Settings) -> None:

@@ -1,7 +1,7 @@
 """Search for a learner's settings by optuna, selected offline.
 
-By FQE or the GAE-based value, without an environment (Paine et al., arXiv 2007.09055). The episodes that select are held
-out from those that learn.
+By FQE or the GAE-based value, without an environment (Paine et al., arXiv 2007.09055). The episodes that select are
+held out from those that learn.
 
 The search is kept in a database in the run's folder; the same command goes on where it stopped. Each trial's draws
 depend on the seed and the trial's number alone, so that an interrupted search ends as an uninterrupted one.

@@ -46,7 +46,8 @@ def main(paths: list[str]) -> None:
 
 
 def _adapted(package: str) -> str:
-    name, version = re.match(r"([\w.-]+?)(?:\[[^\]]*\])?==(\S+)", package).groups()
+    name, version = package.split(maxsplit=1)[0].split("==")
+    name = name.partition("[")[0]
     if CUDA_ONLY.fullmatch(name):
         return ""
     if name != "torch":

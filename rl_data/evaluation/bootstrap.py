@@ -36,9 +36,9 @@ def critics_interval(by_critic: Values, *, level: float = 0.95) -> Interval:
     """Return the interval of a mean over episodes whose values come from a critic that is itself estimated.
 
     Row r of float[R, E] holds the episodes' values by a critic that was fitted to resample r of the data: their means
-    differ as those of other data would (Hao et al., arXiv 2102.03607: the critic must be refitted on resamples). To that
-    variance the episodes' own is added. As both are estimated, from R and from E values, Student's quantile is taken
-    with Satterthwaite's degrees of freedom (1946). A bias that all critics share does not show.
+    differ as those of other data would (Hao et al., arXiv 2102.03607: critics must be refitted on the resamples). The
+    variance of the episodes is added to that. Both are estimated, from R and from E values, so Student's quantile is
+    taken with Satterthwaite's degrees of freedom (1946). A bias that all critics share does not show.
     """
     from scipy import stats
 

@@ -49,9 +49,12 @@ class EvaluationConfig:
         replicates: bootstrap resamples of the intervals of WIS and PDIS.
         level: of the intervals.
         least_ess: fewer effective episodes than that, and importance-weighted numbers are refused.
+        most_weight_error: if the mean weight of whole episodes, which is 1 if they were enough, is off by more, what is
+            missing are rare episodes with large weights, and importance-weighted numbers are refused.
         most_out_of_distribution: a larger share of untried actions, and numbers of the critic are refused; 0.05 is what
             the data themselves have.
         most_calibration_error: of an estimated behaviour policy, beyond which ratios are refused.
+        behaviour_steps: gradient updates of an estimated behaviour policy.
         fqe: settings of the critics.
         seed: of all that is drawn.
 
@@ -68,8 +71,10 @@ class EvaluationConfig:
     replicates: int = 2_000
     level: float = 0.95
     least_ess: float = 10.0
+    most_weight_error: float = 0.25
     most_out_of_distribution: float = 0.20
     most_calibration_error: float = 0.10
+    behaviour_steps: int = 2_000
     fqe: FQEConfig = field(default_factory=FQEConfig)
     seed: int = 0
 
@@ -159,7 +164,7 @@ def evaluate(
         resampled = resamples(data.episodes, config.refits, draws)
     weights = fold_weights(fold_of_episode, folds, resampled)
     values = fit(data.rows, policy, torch.from_numpy(weights), gamma=config.gamma, config=config.fqe)
-    known = behaviour(data, fold_of_episode, seed=config.seed)
+    known = behaviour(data, fold_of_episode, steps=config.behaviour_steps, seed=config.seed)
     return _Estimators(data, values, fold_of_episode, folds, known, config).all(policy)
 
 
@@ -260,8 +265,18 @@ class _Estimators:
             return {name: _nothing(name, config.gamma, NO_DENSITY, {}) for name in ("wis", "pdis", "dr")}
         weights = importance.episode_weights(ratios, data.offsets)
         ess = importance.effective_sample_size(weights)
-        diagnostics = {"ess": ess, "largest_share": float(weights.max() / max(weights.sum(), 1e-300))}
+        mean_weight = float(weights.mean())
+        diagnostics = {
+            "ess": ess,
+            "mean_weight": mean_weight,
+            "largest_share": float(weights.max() / max(weights.sum(), 1e-300)),
+        }
         reasons = list(self.known.reasons(config.most_calibration_error))
+        if abs(mean_weight - 1.0) > config.most_weight_error:
+            reasons.append(
+                f"the episodes' weights are {mean_weight:.3g} on average, which should be 1: episodes that the policy "
+                "would see are missing"
+            )
         if ess < config.least_ess:
             reasons.append(_few(ess, config.least_ess, "over whole episodes"))
         cut = float(data.rows.truncated[data.rows.offsets[1:] - 1].double().mean())
