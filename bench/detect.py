@@ -26,6 +26,7 @@ from pathlib import Path
 import numpy as np
 from restoring import Restored, restored
 
+from audit.errors import CheckError
 from audit.findings import Severity
 from audit.selftest import Match, Trial, audit_with, examine
 from rl_data.corrupt import INJECTORS, InjectionError, inject
@@ -75,6 +76,7 @@ class Planted:
 
     trial: Trial
     restored: Restored | None = None
+    broken: str = ""
 
 
 def run(job: Job) -> Planted | Clean:
@@ -85,7 +87,10 @@ def run(job: Job) -> Planted | Clean:
         made = inject(job.defect, recorded(job.data), rate=job.rate, seed=job.seed)
     except InjectionError as error:
         return Planted(Trial(job.defect, job.rate, job.seed, skipped=str(error).partition(": ")[2]))
-    found, result = examine(made, job.rate, job.seed)
+    try:
+        found, result = examine(made, job.rate, job.seed)
+    except CheckError as error:
+        return Planted(Trial(job.defect, job.rate, job.seed), broken=str(error))
     return Planted(found, restored(made, result))
 
 
@@ -121,6 +126,8 @@ def line(data: str, defect: str, rate: float, answers: Sequence[Planted]) -> str
     trials = [answer.trial for answer in answers]
     if trials[0].skipped:
         return f"| {defect} | {data} | - | - | - | - | - | - | - | cannot be planted: {trials[0].skipped} |"
+    if broken := {answer.broken for answer in answers if answer.broken}:
+        return f"| {defect} | {data} | {rate:.0%} | - | - | - | - | **no** | - | {'; '.join(sorted(broken))} |"
     steps = [match for t in trials if (match := t.steps)]
     episodes = [match for t in trials if (match := t.episodes)]
     met = "yes" if meets([match for t in trials if (match := t.by_unit)]) else "**no**"

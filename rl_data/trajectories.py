@@ -177,8 +177,11 @@ class Trajectories:
             return None
         step = np.arange(self.rows) - np.repeat(self.offsets[:-1], self.lengths)
         weighted = self.rewards * gamma**step if gamma != 1.0 else self.rewards
-        total = np.concatenate([[0.0], np.cumsum(weighted)])
-        return np.asarray(total[self.offsets[1:]] - total[self.offsets[:-1]])
+        totals = np.zeros(self.episodes)
+        filled = self.lengths > 0
+        if filled.any():  # episode by episode: a reward that is not finite spoils its own return only
+            totals[filled] = np.add.reduceat(weighted, self.offsets[:-1][filled])
+        return totals
 
     def take(self, episodes: NDArray[np.integer[Any]]) -> Trajectories:
         """Return some episodes, by place, in the given order."""

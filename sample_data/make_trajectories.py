@@ -47,14 +47,12 @@ CARTPOLE_FAULTS = (
 PENDULUM_FAULTS = (
     ("timeout_as_terminal", 0.2),
     ("reward_sign", 0.1),
-    ("reward_outlier", 0.005),
     ("shuffled", 0.1),
     ("act_lag1", 0.1),
     ("frozen_sensor", 0.02),
     ("boundary_merge", 0.1),
 )
 """(injector, rate), planted one after another."""
-
 
 # --- what is in the files ---------------------------------------------------------------------------------------------
 
@@ -114,7 +112,7 @@ def log_faults(t: Trajectories) -> Trajectories:
 
 
 def sets() -> dict[str, Trajectories]:
-    """Return the trajectories by name: the clean and the planted one come from different episodes."""
+    """Return the trajectories by name; clean and planted ones are different episodes."""
     cartpole, other_cartpole = (recorded("CartPole-v1", SEED + k, episodes=140) for k in (1, 2))
     pendulum, other_pendulum, log = (recorded("Pendulum-v1", SEED + k, episodes=20) for k in (3, 4, 5))
     lazy = recorded("Pendulum-v1", SEED + 6, LazyBrake(), episodes=20)
@@ -123,6 +121,7 @@ def sets() -> dict[str, Trajectories]:
         "cartpole_planted": planted(other_cartpole, CARTPOLE_FAULTS),
         "pendulum_clean": pendulum,
         "pendulum_planted": planted(other_pendulum, PENDULUM_FAULTS),
+        "pendulum_late_planted": planted(other_pendulum, (("rew_lag1", 1.0),)),
         "log_clean": logged(stamped(log, dt.datetime(2024, 12, 20, tzinfo=dt.UTC)), successes=10),
         "log_planted": logged(log_faults(stamped(lazy, dt.datetime(2023, 5, 4, tzinfo=dt.UTC))), successes=0),
     }
@@ -346,6 +345,7 @@ COMMITTED = (
     ("cartpole_planted", "canonical"),
     ("pendulum_clean", "canonical"),
     ("pendulum_planted", "canonical"),
+    ("pendulum_late_planted", "canonical"),
     ("log_clean", "canonical"),
     ("log_planted", "canonical"),
     ("pendulum_planted", "minari-hdf5"),

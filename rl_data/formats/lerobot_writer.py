@@ -90,7 +90,8 @@ def _columns(t: Trajectories) -> Columns:
     success = t.infos.get("next.success")
     if success is not None and success.ndim == 1:
         values["next.success"] = success
-    return values
+    # LeRobot stores a feature of shape [1] as a number, not as a list of one
+    return {name: array[:, 0] if array.shape[1:] == (1,) else array for name, array in values.items()}
 
 
 def _timestamps(t: Trajectories) -> NDArray[np.float64]:

@@ -87,7 +87,7 @@ def _read(file: h5py.File, path: Path, demos: list[str]) -> Trajectories:
         provenance,
         observation_space=space,
         fps=_frequency(env),
-        env_id=env.get("env_name") if env.get("env_type") == _GYM else None,
+        env_id=env.get("env_name") if env.get("type", env.get("env_type")) == _GYM else None,
     )
 
 
@@ -206,7 +206,9 @@ def _declared(file: h5py.File, env: dict[str, Any], lengths: dict[str, int]) -> 
     if lengths:
         declared["lengths"] = lengths
     if env:
-        declared["env_args"] = {name: env[name] for name in ("env_name", "env_type", "env_version") if name in env}
+        declared["env_args"] = {
+            name: env[name] for name in ("env_name", "type", "env_type", "env_version") if name in env
+        }
     if (frequency := _frequency(env)) is not None:
         declared["fps"] = frequency
     mask = hdf5.entry(file, "mask")

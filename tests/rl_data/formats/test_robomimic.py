@@ -97,8 +97,9 @@ def test_what_the_file_declares_is_kept(tmp_path: Path) -> None:
     assert "obs/agentview_image: 7 images, counted and not read" in read.provenance.skipped
 
 
-def test_a_gym_environment_gives_its_id(tmp_path: Path) -> None:
-    env = {"env_name": "Hopper-v3", "env_type": 2, "env_kwargs": {}}
+@pytest.mark.parametrize("key", ["type", "env_type"])
+def test_a_gym_environment_gives_its_id(tmp_path: Path, key: str) -> None:
+    env = {"env_name": "Hopper-v3", key: 2, "env_kwargs": {}}
     read = robomimic.read(write(tmp_path / "hopper.hdf5", {"demo_0": demo(4)}, env))
     assert read.env_id == "Hopper-v3"
     assert read.fps is None

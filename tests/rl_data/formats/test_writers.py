@@ -120,6 +120,17 @@ def test_minari_tells_which_next_observations_it_loses(tmp_path: Path) -> None:
     assert any("next observation of 1 steps" in said for said in write(t, tmp_path / "set-v0", "minari"))
 
 
+def test_lerobot_stores_vectors_of_one_entry_as_numbers(tmp_path: Path) -> None:
+    t = trajectories()
+    one = dataclasses.replace(
+        t, actions=t.actions[:, :1], action_space=dataclasses.replace(t.action_space, size=1, low=None, high=None)
+    )
+    write(one, tmp_path / "set", "lerobot")
+    table = pq.read_table(tmp_path / "set" / "data/chunk-000/episode_000000.parquet")
+    assert str(table.schema.field("action").type) == "float"
+    assert np.array_equal(read(tmp_path / "set").actions, one.actions)
+
+
 def test_lerobot_has_the_layout_of_v21(tmp_path: Path) -> None:
     t = trajectories(fps=30)
     write(t, tmp_path / "robot", "lerobot")
