@@ -20,10 +20,11 @@ if TYPE_CHECKING:
     from audit.config import Config
     from audit.errors import AuditError
     from audit.findings import Finding
+    from audit.interop.guard import guard
     from audit.result import Result
     from audit.runner import run
 
-__all__ = ["AuditError", "Check", "Config", "Finding", "Result", "__version__", "register", "run"]
+__all__ = ["AuditError", "Check", "Config", "Finding", "Result", "__version__", "guard", "register", "run"]
 
 _HOMES = {
     "AuditError": "audit.errors",
@@ -31,6 +32,7 @@ _HOMES = {
     "Config": "audit.config",
     "Finding": "audit.findings",
     "Result": "audit.result",
+    "guard": "audit.interop.guard",
     "register": "audit.checks",
     "run": "audit.runner",
 }

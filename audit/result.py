@@ -20,6 +20,8 @@ from audit.findings import DIMENSIONS, Chart, Finding, Outcome, Repair, Severity
 if TYPE_CHECKING:
     import pandas as pd
 
+    from audit.split import Split
+
 SCHEMA_VERSION = "1.1"
 """Of the JSON; additive changes raise the second number, others the first."""
 
@@ -234,6 +236,12 @@ class Result:
 
             write_text(path, text)
         return text
+
+    def split(self, frame: Any, *, severity: str = "fail") -> Split:
+        """Part the rows of the table that was audited: `good`, and `quarantined` with its reasons; see `audit.split`."""
+        from audit.split import split
+
+        return split(self, frame, severity=severity)
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row a finding: fingerprint, code, dimension, severity, columns, message, value, limit ..."""

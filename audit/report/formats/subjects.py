@@ -69,7 +69,8 @@ def _case(found: dict[Subject, Case], outcome: Outcome, columns: Sequence[str], 
 
 
 def _leave_out(found: dict[Subject, Case], outcome: Outcome, entry: NotEvaluated) -> None:
-    for columns in [(column,) for column in entry.columns] or [()]:
+    subjects: list[tuple[str, ...]] = [(column,) for column in entry.columns]
+    for columns in subjects or [()]:
         case = _case(found, outcome, columns, None)
         if not case.findings:
             case.reason = entry.reason
