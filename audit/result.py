@@ -238,7 +238,7 @@ class Result:
         return text
 
     def split(self, frame: Any, *, severity: str = "fail") -> Split:
-        """Part the rows of the table that was audited: `good`, and `quarantined` with its reasons; see `audit.split`."""
+        """Part the rows of the audited table: `good`, and `quarantined` with the reasons; see `audit.split`."""
         from audit.split import split
 
         return split(self, frame, severity=severity)

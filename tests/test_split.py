@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -68,5 +69,5 @@ def test_every_row_is_in_exactly_one_part(values: list[float | None]) -> None:
     parts = result.split(table, severity="info")
     rows = parts.good["row"].to_pylist() + parts.quarantined["row"].to_pylist()
     assert sorted(rows) == list(range(len(values)))
-    missing = {i for i, v in enumerate(values) if v is None or v != v}
+    missing = {i for i, v in enumerate(values) if v is None or math.isnan(v)}
     assert missing <= set(parts.quarantined["row"].to_pylist())

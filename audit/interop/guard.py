@@ -5,11 +5,12 @@ from __future__ import annotations
 import functools
 import inspect
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, Literal, ParamSpec, TypeVar, overload
 
 from audit.errors import ConfigError, FindingsError, did_you_mean
-from audit.result import FAIL_ON, Result
+from audit.result import FAIL_ON
 from audit.runner import run
 
 P = ParamSpec("P")
@@ -60,66 +61,68 @@ def guard(
         FindingsError: when the function is called: the data has such findings, or a check broke.
     """
     if len(arguments) == 1 and callable(arguments[0]):
-        return _guarded(arguments[0], (), True, fail_on, on_findings, settings)
+        return _Watch((), True, fail_on, on_findings, settings).over(arguments[0])
     if fail_on not in FAIL_ON or on_findings not in ("raise", "warn"):
         wrong = f"fail_on is '{fail_on}' (fail, warn, never), on_findings is '{on_findings}' (raise, warn)"
         raise ConfigError(f"guard: {wrong}; one of them is not allowed")
     also = not arguments if returned is None else returned
-    return lambda function: _guarded(function, arguments, also, fail_on, on_findings, settings)
+    return _Watch(arguments, also, fail_on, on_findings, settings).over
 
 
-def _guarded(
-    function: Callable[..., Any],
-    arguments: tuple[str, ...],
-    returned: bool,
-    fail_on: str,
-    on_findings: str,
-    settings: dict[str, Any],
-) -> Callable[..., Any]:
-    signature = inspect.signature(function)
-    for name in arguments:
-        if name not in signature.parameters:
-            nearest = did_you_mean(name, signature.parameters)
-            raise ConfigError(f"guard: {function.__qualname__} has no parameter '{name}'{nearest}")
+@dataclass(frozen=True, slots=True)
+class _Watch:
+    """What is audited around a call, and what then happens."""
 
-    def look(data: Any, what: str) -> None:
-        result = run(data, **{"name": what, **settings})
-        if not result.ok(fail_on):
-            _report(result, fail_on, on_findings)
+    arguments: tuple[str, ...]
+    returned: bool
+    fail_on: str
+    on_findings: str
+    settings: Mapping[str, Any]
 
-    def before(args: Any, options: Any) -> None:
-        bound = signature.bind(*args, **options)
-        bound.apply_defaults()
-        for name in arguments:
-            look(bound.arguments[name], f"{function.__qualname__}({name})")
+    def over(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        """Return the guarded function."""
+        signature = inspect.signature(function)
+        for name in self.arguments:
+            if name not in signature.parameters:
+                nearest = did_you_mean(name, signature.parameters)
+                raise ConfigError(f"guard: {function.__qualname__} has no parameter '{name}'{nearest}")
 
-    if inspect.iscoroutinefunction(function):
+        def before(args: Any, options: Any) -> None:
+            bound = signature.bind(*args, **options)
+            bound.apply_defaults()
+            for name in self.arguments:
+                self.look(bound.arguments[name], f"{function.__qualname__}({name})")
+
+        if inspect.iscoroutinefunction(function):
+
+            @functools.wraps(function)
+            async def call_later(*args: Any, **options: Any) -> Any:
+                before(args, options)
+                return self.after(await function(*args, **options), function)
+
+            return call_later
 
         @functools.wraps(function)
-        async def call_later(*args: Any, **options: Any) -> Any:
+        def call(*args: Any, **options: Any) -> Any:
             before(args, options)
-            value = await function(*args, **options)
-            if returned:
-                look(value, f"{function.__qualname__}()")
-            return value
+            return self.after(function(*args, **options), function)
 
-        return call_later
+        return call
 
-    @functools.wraps(function)
-    def call(*args: Any, **options: Any) -> Any:
-        before(args, options)
-        value = function(*args, **options)
-        if returned:
-            look(value, f"{function.__qualname__}()")
+    def after(self, value: Any, function: Callable[..., Any]) -> Any:
+        """Audit what was returned, if that is wanted, and pass it on."""
+        if self.returned:
+            self.look(value, f"{function.__qualname__}()")
         return value
 
-    return call
-
-
-def _report(result: Result, fail_on: str, on_findings: str) -> None:
-    if on_findings == "raise" or result.errors:
-        result.raise_for_status(fail_on)
-    try:
-        result.raise_for_status(fail_on)
-    except FindingsError as error:
-        warnings.warn(str(error), AuditWarning, stacklevel=4)
+    def look(self, data: Any, what: str) -> None:
+        """Audit data and report what is found; a check that broke always stops."""
+        result = run(data, **{"name": what, **self.settings})
+        if result.ok(self.fail_on):
+            return
+        if self.on_findings == "raise" or result.errors:
+            result.raise_for_status(self.fail_on)
+        try:
+            result.raise_for_status(self.fail_on)
+        except FindingsError as error:
+            warnings.warn(str(error), AuditWarning, stacklevel=4)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pandas as pd
 import pytest
@@ -13,7 +14,7 @@ from audit.interop.guard import AuditWarning
 
 GOOD = pd.DataFrame({"order": range(200), "amount": [10.0 + i % 7 for i in range(200)]})
 BAD = GOOD.assign(order=[0] * 100 + list(range(100, 200)))
-SETTINGS = {"key": "order", "select": ["KEY002"]}
+SETTINGS: dict[str, Any] = {"key": "order", "select": ["KEY002"]}
 
 
 def test_a_call_with_good_data_goes_through_and_one_with_bad_data_does_not() -> None:
