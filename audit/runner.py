@@ -95,7 +95,7 @@ def run(
     """
     started = time.perf_counter()
     beside = settings_beside(data) if config is None else None
-    settled = _settle(beside if beside is not None else config, settings)
+    settled = settle(beside if beside is not None else config, settings)
     cases = list(_cases(settled))
     if rows_out is not None:
         make_folder(rows_out)
@@ -154,7 +154,12 @@ class _Clock:
         self._last = now
 
 
-def _settle(config: Config | Mapping[str, Any] | str | Path | None, settings: Mapping[str, Any]) -> Config:
+def settle(config: Config | Mapping[str, Any] | str | Path | None, settings: Mapping[str, Any]) -> Config:
+    """Return a configuration with single settings on top of it; names of roles are taken as roles.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+    """
     if config is None:
         base = Config()
     elif isinstance(config, Config):

@@ -23,7 +23,7 @@ from audit.errors import ConfigError
 from audit.facts import Extremes, ExtremeValues, Fact, KeyCount, Missing, MissingCounts, ValueCounts, ValueCountTable
 from audit.findings import Finding, Severity
 from audit.result import Result, RoleAssignment
-from audit.runner import open_subject, run
+from audit.runner import open_subject, run, settle
 
 MOST_CATEGORIES = 30
 LEAST_PER_CATEGORY = 5.0
@@ -130,7 +130,7 @@ def suggest(data: object, *, config: Config | None = None, **settings: Any) -> S
         SourceError: the data cannot be read.
         ConfigError: the data are trajectories, or a setting is not usable.
     """
-    base = merge(config or Config(), {"fail_on": "fail", **settings}, "settings")
+    base = settle(config, settings)
     base = base if base.as_of is not None else base.model_copy(update={"as_of": base.now})
     dataset, columns = _look(data, base)
     changes = [*_expected(columns), *_ranges(dataset, columns)]
@@ -175,9 +175,8 @@ def _facts(column: Column, answers: Mapping[str, Any]) -> ColumnFacts:
     missing: MissingCounts = answers["missing"]
     key, counts, extremes = answers.get("key"), answers.get("counts"), answers.get("extremes")
     categories: tuple[str, ...] = ()
-    if isinstance(counts, ValueCountTable) and counts.exact and 0 < counts.distinct <= MOST_CATEGORIES:
-        if counts.total / counts.distinct >= LEAST_PER_CATEGORY:
-            categories = tuple(sorted(str(value) for value in counts.values))
+    if isinstance(counts, ValueCountTable) and _is_categorical(counts):
+        categories = tuple(sorted(str(value) for value in counts.values))
     low, high = (extremes.low, extremes.high) if isinstance(extremes, ExtremeValues) else (None, None)
     return ColumnFacts(
         column=column,
@@ -187,6 +186,11 @@ def _facts(column: Column, answers: Mapping[str, Any]) -> ColumnFacts:
         low=float(low) if isinstance(low, int | float) else None,
         high=float(high) if isinstance(high, int | float) else None,
     )
+
+
+def _is_categorical(counts: ValueCountTable) -> bool:
+    few = counts.exact and 0 < counts.distinct <= MOST_CATEGORIES
+    return few and counts.total / counts.distinct >= LEAST_PER_CATEGORY
 
 
 def _expected(columns: Sequence[ColumnFacts]) -> Iterator[Change]:

@@ -15,9 +15,13 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+from great_expectations.compatibility import pydantic
 from great_expectations.core import ExpectationValidationResult
 from great_expectations.execution_engine import ExecutionEngine, PandasExecutionEngine
 from great_expectations.expectations.expectation import BatchExpectation
+from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
+from great_expectations.render import LegacyRendererType, RenderedStringTemplateContent
+from great_expectations.render.renderer.renderer import renderer
 from great_expectations.render.renderer_configuration import RendererConfiguration, RendererValueType
 
 from audit.checks import check_by_code, installed
@@ -42,10 +46,10 @@ class ExpectAudit(BatchExpectation):
     The batch must be pandas data. A check that breaks makes the Expectation raise, as any other error does.
     """
 
-    select: list[str] = []
-    ignore: list[str] = []
-    options: dict[str, dict[str, Any]] = {}
-    roles: dict[str, Any] = {}
+    select: list[str] = pydantic.Field(default_factory=list)
+    ignore: list[str] = pydantic.Field(default_factory=list)
+    options: dict[str, Any] = pydantic.Field(default_factory=dict)
+    roles: dict[str, Any] = pydantic.Field(default_factory=dict)
     fail_on: str = "fail"
 
     args_keys = ("select", "ignore", "options", "roles", "fail_on")
@@ -81,6 +85,24 @@ class ExpectAudit(BatchExpectation):
         renderer_configuration.add_param(name="select", param_type=RendererValueType.ARRAY)
         renderer_configuration.template_str = f"{cls.subject()} must find nothing at $fail_on or above."
         return renderer_configuration
+
+    @classmethod
+    @renderer(renderer_type=LegacyRendererType.PRESCRIPTIVE)
+    def _prescriptive_renderer(
+        cls,
+        configuration: ExpectationConfiguration | None = None,
+        result: ExpectationValidationResult | None = None,
+        runtime_configuration: dict[str, Any] | None = None,
+        **_: Any,
+    ) -> list[RenderedStringTemplateContent]:
+        """Say in Data Docs what is expected."""
+        known = configuration or (result.expectation_config if result is not None else None)
+        arguments = known.kwargs if known is not None else {}
+        chosen = ", ".join(arguments.get("select") or ())
+        template = f"{cls.subject()} must find nothing at $fail_on or above" + (": $select." if chosen else ".")
+        params = {"fail_on": arguments.get("fail_on", "fail"), "select": chosen}
+        said = {"template": template, "params": params, "styling": None}
+        return [RenderedStringTemplateContent(content_block_type="string_template", string_template=said)]
 
     @classmethod
     def subject(cls) -> str:
