@@ -101,7 +101,7 @@ class ExpectAudit(BatchExpectation):
         chosen = ", ".join(arguments.get("select") or ())
         template = f"{cls.subject()} must find nothing at $fail_on or above" + (": $select." if chosen else ".")
         params = {"fail_on": arguments.get("fail_on", "fail"), "select": chosen}
-        said = {"template": template, "params": params, "styling": None}
+        said = {"template": template, "params": params, "styling": {}}
         return [RenderedStringTemplateContent(content_block_type="string_template", string_template=said)]
 
     @classmethod
