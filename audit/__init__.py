@@ -17,24 +17,33 @@ from audit._version import __version__
 
 if TYPE_CHECKING:
     from audit.checks import Check, register
+    from audit.cleaning import Cleaned, clean
     from audit.config import Config
     from audit.errors import AuditError
     from audit.findings import Finding
     from audit.interop.guard import guard
     from audit.result import Result
     from audit.runner import run
+    from audit.suggestion import Suggestion, suggest
 
-__all__ = ["AuditError", "Check", "Config", "Finding", "Result", "__version__", "guard", "register", "run"]
+__all__ = [
+    "AuditError", "Check", "Cleaned", "Config", "Finding", "Result", "Suggestion", "__version__", "clean", "guard",
+    "register", "run", "suggest",
+]  # fmt: skip
 
 _HOMES = {
     "AuditError": "audit.errors",
     "Check": "audit.checks",
+    "Cleaned": "audit.cleaning",
     "Config": "audit.config",
     "Finding": "audit.findings",
     "Result": "audit.result",
+    "clean": "audit.cleaning",
     "guard": "audit.interop.guard",
     "register": "audit.checks",
     "run": "audit.runner",
+    "suggest": "audit.suggestion",
+    "Suggestion": "audit.suggestion",
 }
 
 

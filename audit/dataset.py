@@ -119,6 +119,7 @@ class TrajectoryInfo:
         step_limit: the declared longest episode.
         fps: declared frames a second.
         env_id: the Gymnasium id of the environment.
+        mapping: source field -> canonical field, in words.
         unknown: what the source could not say, in words.
         skipped: what was left out and why (images, pickled objects), in words.
         problems: parts that could not be read: (where, what is wrong).
@@ -133,6 +134,7 @@ class TrajectoryInfo:
     step_limit: int | None = None
     fps: float | None = None
     env_id: str | None = None
+    mapping: Mapping[str, str] = field(default_factory=dict)
     unknown: tuple[str, ...] = ()
     skipped: tuple[str, ...] = ()
     problems: tuple[tuple[str, str], ...] = ()

@@ -56,12 +56,14 @@ class Basis:
         of: rows that there are.
         seed: the seed of the sample; None when every row was looked at.
         error: for a sample, the largest error of a share at 95% confidence; None when exact.
+        unit: what the rows are called: "rows" of a table, "steps" of trajectories. A check need not say it.
     """
 
     rows: int
     of: int
     seed: int | None = None
     error: float | None = None
+    unit: str = "rows"
 
     @property
     def exact(self) -> bool:
@@ -71,9 +73,9 @@ class Basis:
     def __str__(self) -> str:
         """Return the words that every finding carries."""
         if self.exact:
-            return f"all {self.of:,} rows"
+            return f"all {self.of:,} {self.unit}"
         error = "" if self.error is None else f", error of a share <= {self.error:.2%}"
-        return f"sample of {self.rows:,} of {self.of:,} rows, seed {self.seed}{error}"
+        return f"sample of {self.rows:,} of {self.of:,} {self.unit}, seed {self.seed}{error}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,13 +98,14 @@ class Chart:
     `data` holds JSON values only (no NaN: use None), by kind:
 
     - histogram: `edges` [k+1], `counts` [k], optional `reference` [k] (counts on these edges), `density`
-      [[x, y], ...]
+      [[x, y], ...]; `y_title` names what is counted ("rows", "steps", "episodes"), of which bars show shares
     - bars: `labels` [k], `values` [k], optional `reference` [k], optional `limit`, optional `total` (what all values
       and all of the reference sum to, where the bars are the most frequent of many); with only `x_title` it names the
       values, with both `x_title` the labels
     - heatmap: `rows` [r], `columns` [c], `values` [r][c], `low`, `high` (ends of the colour scale)
     - confusion: `labels` [k], `matrix` [k][k] (rows: given, columns: other), `row_title`, `column_title`
-    - line: `x` [n] (numbers or ISO times), `series` [{`name`, `values` [n], optional `low`, `high`}], optional `limit`
+    - line: `x` [n] (numbers or ISO times), `series` [{`name`, `values` [n], optional `low`, `high`}], optional `limit`,
+      optional `marks` [[from, to], ...] (stretches of x to point out)
     - scatter: `x` [n], `y` [n] (at most 500 points)
     - intervals: `labels` [k], `values` [k], `low` [k], `high` [k], optional `limit`
     """

@@ -46,8 +46,40 @@ class Run:
 
 
 @dataclass(frozen=True, slots=True)
+class SourceReading:
+    """How trajectories were read from their source.
+
+    Attributes:
+        format: such as "minari-hdf5".
+        mapping: (field of the source, what it was taken for) pairs, in words.
+        unknown: what the source could not say.
+        skipped: what was left out and why.
+        problems: (where, what is wrong) of the parts that could not be read.
+        observation: how many numbers an observation has.
+        action: what an action is, in words: "2 choices", "vector of 26".
+        step_limit: the declared longest episode.
+        fps: declared frames a second.
+        env_id: the Gymnasium id of the environment.
+    """
+
+    format: str
+    mapping: tuple[tuple[str, str], ...] = ()
+    unknown: tuple[str, ...] = ()
+    skipped: tuple[str, ...] = ()
+    problems: tuple[tuple[str, str], ...] = ()
+    observation: int = 0
+    action: str = ""
+    step_limit: int | None = None
+    fps: float | None = None
+    env_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class DatasetSummary:
-    """The audited data. `bytes` is None where the source has no size (frames, tables)."""
+    """The audited data; `rows` of trajectories are steps, `bytes` is None where the source has no size.
+
+    `reading` says how trajectories were read; None for a table.
+    """
 
     uri: str
     id: str
@@ -58,6 +90,79 @@ class DatasetSummary:
     bytes: int | None = None
     schema_hash: str = ""
     notes: tuple[str, ...] = ()
+    reading: SourceReading | None = None
+
+    @property
+    def unit(self) -> str:
+        """What the data is made of: "rows" of a table, "steps" of trajectories."""
+        return "rows" if self.kind != "trajectory" else "steps"
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeSummary:
+    """One episode of trajectories.
+
+    Attributes:
+        id: as text.
+        place: 0 .. E-1, in the order in which the episodes were read.
+        first_row: place of its first step among all steps.
+        length: number of steps.
+        episode_return: sum of its rewards, undiscounted; None without rewards or where one is not finite.
+        end: how it ends: `terminated`, `truncated`, `both`, `ended` (a flag that leaves open which of the two), `none`
+            (no flag, although the source has flags) or `unknown` (the source cannot say).
+        severity: of the worst finding that names it or one of its steps; None where none does.
+        codes: of these findings, worst first.
+        flagged_steps: how many of its steps findings or repairs name.
+        strips: streams of the episode over its steps, for the worst few.
+    """
+
+    id: str
+    place: int
+    first_row: int
+    length: int
+    episode_return: float | None
+    end: str
+    severity: Severity | None = None
+    codes: tuple[str, ...] = ()
+    flagged_steps: int = 0
+    strips: tuple[Chart, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Spread:
+    """Of one number an episode: mean, lowest, median and highest."""
+
+    mean: float
+    low: float
+    median: float
+    high: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpisodeTotals:
+    """All episodes together.
+
+    Attributes:
+        episodes: number of episodes.
+        steps: number of steps.
+        with_findings: episodes that a finding at `warn` or above names.
+        flagged_steps: steps that findings or repairs name.
+        ends: how many episodes end in each of the ways of `EpisodeSummary.end`.
+        lengths: of the episodes, in steps; None without episodes.
+        returns: undiscounted, of the episodes with finite rewards; None without rewards.
+        length_chart: histogram of the lengths.
+        return_chart: histogram of the returns.
+    """
+
+    episodes: int
+    steps: int
+    with_findings: int
+    flagged_steps: int
+    ends: Mapping[str, int]
+    lengths: Spread | None = None
+    returns: Spread | None = None
+    length_chart: Chart | None = None
+    return_chart: Chart | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +223,11 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """What `audit.run` returns. Immutable; every output is a method or is drawn from it."""
+    """What `audit.run` returns. Immutable; every output is a method or is drawn from it.
+
+    `columns` of trajectories are their streams (entries of the observation and the action, the reward); `episodes` are
+    at most 1,000, worst first, and `episode_totals` is about all of them.
+    """
 
     run: Run
     dataset: DatasetSummary
@@ -128,6 +237,8 @@ class Result:
     settings: Mapping[str, Any] = field(default_factory=dict)
     approximations: tuple[str, ...] = ()
     reference: DatasetSummary | None = None
+    episodes: tuple[EpisodeSummary, ...] = ()
+    episode_totals: EpisodeTotals | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
@@ -209,6 +320,8 @@ class Result:
             "outcomes": [_outcome_dict(outcome, self.dataset.id) for outcome in self.outcomes],
             "findings": [{"fingerprint": self.fingerprint(f), **_finding_dict(f)} for f in self.findings],
             "columns": plain(self.columns),
+            "episodes": plain(self.episodes),
+            "episode_totals": plain(self.episode_totals),
             "approximations": plain(self.approximations),
         }
 

@@ -21,6 +21,7 @@ from audit.engine.draw import draw
 from audit.engine.duckdb import Connection, Limits, interruptible
 from audit.engine.episodes import EpisodeEngine
 from audit.engine.plan import Engine, Failure, facts_in, fill
+from audit.episode_table import make_episode_table, reading_of
 from audit.errors import AuditError, CheckError, ConfigError, RolesError, SourceError
 from audit.facts import Asks, Fact, Missing, OnReference
 from audit.findings import Finding, Judgement, Measurement, NotEvaluated, Outcome, Repair, Severity, Status, View
@@ -119,16 +120,20 @@ def run(
         clock.lap("facts")
         for done, case in enumerate(cases):
             progress(f"judging {case.code}", done, len(cases))
-            judge_case(case, answers)
+            judge_case(case, answers, subject.dataset.kind)
         clock.lap("checks")
         profiles = make_profiles(subject.dataset, fill(profile, _answered(profile, answers)))
+        outcomes = tuple(case.outcome for case in cases if case.outcome is not None)
+        episodes, totals = make_episode_table(subject.dataset, outcomes, lambda fact: _answer(subject, fact))
         clock.lap("profiles")
         result = Result(
             run=Run("", "", 0.0),
             dataset=_summary(subject, beside),
             roles=tuple(RoleAssignment(e.role, e.columns, e.reason, e.given) for e in subject.dataset.roles.evidence),
-            outcomes=tuple(case.outcome for case in cases if case.outcome is not None),
+            outcomes=outcomes,
             columns=profiles,
+            episodes=episodes,
+            episode_totals=totals,
             settings={**settled.to_settings(), "as_of": now.isoformat()},
             approximations=_approximations(subject, against),
             reference=_summary(against) if against is not None else None,
@@ -367,13 +372,21 @@ def _answered(asks: Asks, answers: Mapping[Fact, Any]) -> Mapping[Fact, Any]:
     return {fact: None if isinstance(answers[fact], Failure) else answers[fact] for fact in facts_in(asks)}
 
 
-def judge_case(case: Case, answers: Mapping[Fact, Any]) -> None:
+def _answer(subject: Subject, fact: Fact) -> Any:
+    """Return the answer to one fact, None where it failed."""
+    given = subject.engine.answer([fact], lambda _: None)[fact]
+    return None if isinstance(given, Failure) else given
+
+
+def judge_case(case: Case, answers: Mapping[Fact, Any], kind: Kind = Kind.TABULAR) -> None:
     """Let one check judge, unless its outcome is settled."""
     if case.outcome is not None or case.asks is None:
         return
     started = time.perf_counter()
     try:
         said = list(case.check.judge(fill(case.asks, answers)))
+        if kind is Kind.TRAJECTORY:
+            said = [_counted_in(item, "steps") for item in said]
         case.outcome = _settled_outcome(case, said)
     except Exception as error:
         case.outcome = _outcome(case, Status.ERROR, _error_text("judge", error))
@@ -408,6 +421,13 @@ def _settled_outcome(case: Case, said: list[Judgement]) -> Outcome:
         views=tuple(item for item in said if isinstance(item, View)),
         repairs=tuple(item for item in said if isinstance(item, Repair)),
     )
+
+
+def _counted_in(item: Judgement, unit: str) -> Judgement:
+    """Say what the rows of the data are called, which a check need not know."""
+    if isinstance(item, Finding | Measurement):
+        return dataclasses.replace(item, basis=dataclasses.replace(item.basis, unit=unit))
+    return item
 
 
 def _sourced(finding: Finding, case: Case) -> Finding:
@@ -455,7 +475,8 @@ def _summary(subject: Subject, settings: Path | None = None) -> DatasetSummary:
         episodes=None if data.trajectory is None else data.trajectory.episodes,
         bytes=data.size,
         schema_hash=data.schema_hash,
-        notes=said + data.notes,
+        notes=said + (data.notes if data.trajectory is None else ()),  # `reading` has the same in parts
+        reading=None if data.trajectory is None else reading_of(data.trajectory),
     )
 
 

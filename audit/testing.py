@@ -95,7 +95,7 @@ def _outcome(check: Any, data: Any, reference: Any, settings: Mapping[str, Any])
         case = Case(instance.code, instance, {})
         ask_all([case], subject.dataset)
         answers = answer_all(list(facts_in(case.asks)) if case.asks else [], subject, against, lambda _: None)
-        judge_case(case, answers)
+        judge_case(case, answers, subject.dataset.kind)
     assert case.outcome is not None
     return case.outcome
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from audit._version import __version__
 from audit.dataset import ColumnKind
-from audit.suggest import ColumnFacts, Suggestion
+from audit.suggestion import ColumnFacts, Suggestion
 
 ROWS_MARGIN = 0.5
 MISSING_MARGIN = 0.01

@@ -8,10 +8,10 @@ from audit.findings import Chart
 from audit.report.curves import draw_intervals, draw_line, draw_scatter
 from audit.report.distributions import draw_bars, draw_histogram
 from audit.report.matrices import draw_confusion, draw_heatmap
-from audit.report.picture import CARD, EVIDENCE, VIEW, Picture, Size
+from audit.report.picture import CARD, EVIDENCE, STRIP, VIEW, Picture, Size
 from audit.report.wording import visible
 
-__all__ = ["CARD", "EVIDENCE", "VIEW", "draw"]
+__all__ = ["CARD", "EVIDENCE", "STRIP", "VIEW", "draw"]
 
 _DRAW: Mapping[str, Callable[[Chart, Size], Picture]] = {
     "histogram": draw_histogram,

@@ -26,6 +26,8 @@ def draw_line(chart: Chart, size: Size) -> Picture:
     at = [value for value in xs if value is not None]
     canvas = Canvas(46, 8, size.width - 12, size.height - 22)
     x, y = Scale(min(at), max(at), canvas.left, canvas.right), Scale(low, high, canvas.bottom, canvas.top)
+    marks = [numbers_or_times(pair)[0] for pair in chart.data.get("marks") or ()]
+    canvas.path("bad", "".join(_stretch(pair, x, canvas) for pair in marks))
     canvas.y_axis(y, ticks(low, high, size.y_ticks))
     for i, one in enumerate(drawn):
         canvas.path(f"a{i}", _band(xs, one, x, y))
@@ -39,6 +41,8 @@ def draw_line(chart: Chart, size: Size) -> Picture:
     legend = [(f"s{i}", names[i]) for i in range(len(drawn)) if len(series) > 1 or "low" in drawn[i]]
     if limit is not None:
         legend.append(("m", f"limit {number(limit)}"))
+    if marks:
+        legend.append(("bad", "flagged"))
     if len(series) > len(drawn):
         legend.append(("", f"{len(series) - len(drawn):,} more in the data below"))
     span = max(at) - min(at)
@@ -59,6 +63,13 @@ def draw_line(chart: Chart, size: Size) -> Picture:
         visible(chart.x_title, 60),
         visible(chart.y_title, 60),
     )
+
+
+def _stretch(pair: Sequence[float | None], x: Scale, canvas: Canvas) -> str:
+    """Return a stretch of x over the whole height, wide enough to be seen."""
+    start, end = (min(max(x(value or 0.0), canvas.left), canvas.right) for value in pair)
+    width = max(end - start, 2.5)
+    return f"M{short(start - 0.5)} {short(canvas.top)}h{short(width)}V{short(canvas.bottom)}h-{short(width)}Z"
 
 
 def _positions(values: Sequence[Any]) -> tuple[list[float | None], bool, list[str]]:

@@ -52,6 +52,7 @@ def draw_histogram(chart: Chart, size: Size) -> Picture:
     canvas.x_axis(x, ticks(at[0], at[-1], size.x_ticks, is_time=is_time))
 
     names = [moment(edge, at[-1] - at[0]) if is_time else number(edge) for edge in at]
+    counted = visible(chart.y_title, 60).removeprefix("share of ") or "rows"
     legend = [("b", THIS), ("r", REFERENCE)] if reference else []
     if density:
         legend.append(("k", DENSITY))
@@ -63,12 +64,12 @@ def draw_histogram(chart: Chart, size: Size) -> Picture:
         size.height,
         tuple(canvas.shapes),
         tuple(canvas.texts),
-        _histogram_lines(names, counts, reference),
+        _histogram_lines(names, counts, reference, counted),
         f"{'edges' if uneven else 'x'} {canvas.box()} {len(counts)}"
         + (" " + " ".join(short(x(edge)) for edge in at) if uneven else ""),
         tuple(legend if not size.compact or reference else ()),
         visible(chart.x_title, 60),
-        visible(chart.y_title, 60) or ("share per unit" if uneven else "share of rows"),
+        "share per unit" if uneven else f"share of {counted}",
         compact=size.compact,
     )
 
@@ -113,9 +114,11 @@ def _histogram_summary(names: Sequence[str], counts: Sequence[float], reference:
     return f"{summary} with {percent(counts[peak] / total)}{'; the reference is overlaid' if reference else ''}."
 
 
-def _histogram_lines(names: Sequence[str], counts: Sequence[float], reference: Sequence[float]) -> tuple[str, ...]:
+def _histogram_lines(
+    names: Sequence[str], counts: Sequence[float], reference: Sequence[float], counted: str
+) -> tuple[str, ...]:
     """Return one line a bin, from its lower edge; the last line is the upper edge."""
-    head = "from\trows" + ("\treference" if reference else "")
+    head = f"from\t{counted}" + ("\treference" if reference else "")
     rows = [f"{name}\t{number(_whole(count))}" for name, count in zip(names, counts, strict=False)]
     if reference:
         rows = [f"{row}\t{number(_whole(count))}" for row, count in zip(rows, reference, strict=True)]

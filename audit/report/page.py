@@ -6,14 +6,16 @@ Nothing is computed here but order, grouping and wording; each number is one of 
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
-from audit.findings import DIMENSIONS, Finding, Measurement, Outcome, Severity, Status
-from audit.report.charts import CARD, EVIDENCE, VIEW, draw
+from audit.findings import DIMENSIONS, Measurement, Outcome, Severity, Status
+from audit.report.charts import VIEW, draw
+from audit.report.explorer import ColumnCard, column_cards
+from audit.report.findings_table import FindingRow, anchors_of, finding_row, message_of
 from audit.report.picture import Picture
+from audit.report.trajectories import CLAIMED, Section, make_section, places_of
 from audit.report.verdict import (
     Action,
     Unchecked,
@@ -22,63 +24,16 @@ from audit.report.verdict import (
     missing_options,
     partly_unchecked,
     unchecked,
+    uses,
     verdict,
 )
-from audit.report.wording import amount, brief, isolated, number, percent, plural, sentence, title_of, visible
+from audit.report.wording import amount, brief, listing, number, plural, sentence, title_of, visible
 from audit.result import ColumnProfile, Result, Score
 
 MOST_FINDINGS = 2000  # rows of the findings table; the JSON has all
-MOST_CARDS = 1000  # columns with a card of their own; the rest is listed
-MOST_PICTURES = 60  # findings with a picture, the worst ones
 MOST_MEASUREMENTS = 600  # rows over all checks under "Method and limits"
-_PRINTED = 20  # findings whose evidence is printed
 
 Fact = tuple[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class FindingRow:
-    """One finding as a row of the table and the evidence below it."""
-
-    anchor: str
-    severity: str
-    rank: int
-    code: str
-    name: str
-    dimension: str
-    columns: tuple[tuple[str, str], ...]
-    more_columns: int
-    message: str
-    effect: float | None
-    affected: int | None
-    affected_text: str
-    basis: str
-    facts: tuple[Fact, ...]
-    where: str
-    remedy: str
-    picture: Picture | None
-    withheld: bool
-    printed: bool
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnCard:
-    """One column of the explorer."""
-
-    anchor: str
-    name: str
-    kind: str
-    type: str
-    role: str
-    position: int
-    severity: str
-    badges: tuple[tuple[str, str, str], ...]
-    more_badges: int
-    facts: tuple[Fact, ...]
-    details: tuple[Fact, ...]
-    top: tuple[Fact, ...]
-    basis: str
-    picture: Picture | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,9 +80,12 @@ class Page:
     title: str
     uri: str
     size: str
+    unit: str
+    streams: bool
     facts: tuple[Fact, ...]
     notes: tuple[str, ...]
     verdict: Verdict
+    uses: tuple[tuple[str, str, str], ...]
     actions: tuple[tuple[Action, str, str], ...]
     more_actions: int
     unchecked: tuple[Unchecked, ...]
@@ -138,6 +96,7 @@ class Page:
     findings: tuple[FindingRow, ...]
     more_findings: int
     counts: Mapping[str, int]
+    trajectories: Section | None
     views: tuple[ViewCard, ...]
     cards: tuple[ColumnCard, ...]
     listed: tuple[ColumnProfile, ...]
@@ -154,11 +113,20 @@ class Page:
 def make_page(result: Result, *, include_samples: bool) -> Page:
     """Return the page of a result."""
     findings = result.findings
-    anchors = _anchors(result, findings)
+    anchors = anchors_of(result, findings)
     columns = {profile.name: f"c-{i}" for i, profile in enumerate(result.columns)}
     outcomes = {outcome.code: outcome for outcome in result.outcomes}
+    places = places_of(result)
     rows = [
-        _finding_row(finding, anchors[i], i, outcomes.get(finding.code), columns, include_samples=include_samples)
+        finding_row(
+            finding,
+            anchors[i],
+            i,
+            outcomes.get(finding.code),
+            columns=columns,
+            places=places,
+            include_samples=include_samples,
+        )
         for i, finding in enumerate(findings[:MOST_FINDINGS])
     ]
     first = {finding.code: anchors[i] for i, finding in reversed(list(enumerate(findings)))}
@@ -166,15 +134,18 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
     groups = unchecked(result)
     every_basis = {profile.basis for profile in result.columns}
     basis = visible(every_basis.pop(), 160) if len(every_basis) == 1 else ""  # said once, when all columns share it
-    cards, listed = _cards(result, findings, anchors, say_basis=not basis)
+    cards, listed = column_cards(result, findings, anchors, say_basis=not basis)
     return Page(
         title=_title(result.dataset.uri),
         uri=visible(result.dataset.uri, 300),
-        size=f"{plural(result.dataset.rows, 'row')} × {plural(result.dataset.columns, 'column')}",
+        size=_size(result),
+        unit=places.unit,
+        streams=places.unit == "steps",
         facts=_header_facts(result),
-        notes=tuple(visible(note, 400) for note in result.dataset.notes),
+        notes=tuple(visible(note, 400) for note in result.dataset.notes) + _unread(result),
         verdict=verdict(result),
-        actions=tuple((a, _message(a.worst), first[a.code]) for a in todo),
+        uses=_uses(result),
+        actions=tuple((a, message_of(a.worst), first[a.code]) for a in todo),
         more_actions=more_actions,
         unchecked=groups,
         partly=partly_unchecked(result),
@@ -184,10 +155,11 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
         findings=tuple(rows),
         more_findings=max(len(findings) - MOST_FINDINGS, 0),
         counts={s.label: sum(f.severity is s for f in findings) for s in reversed(Severity)},
+        trajectories=make_section(result, {row.code: row.anchor for row in reversed(rows)}),
         views=_views(result),
         cards=cards,
         listed=listed,
-        kinds=tuple(sorted({visible(profile.kind, 20) for profile in result.columns})),
+        kinds=tuple(sorted({card.kind for card in cards})),
         roles=tuple(_role(role) for role in result.roles),
         methods=_methods(result),
         settings=tuple((visible(key, 60), brief(value)) for key, value in result.settings.items()),
@@ -202,19 +174,32 @@ def _title(uri: str) -> str:
     return visible(uri.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] or uri, 120)
 
 
+def _uses(result: Result) -> tuple[tuple[str, str, str], ...]:
+    """Return (style, words, names) for each degree of suitability that some use has."""
+    found = uses(result)
+    kinds = (("yes", "pass", "suited to"), ("with care", "warn", "with care"), ("no", "fail", "not suited to"))
+    named = [(style, words, [use.name for use in found if use.suited == suited]) for suited, style, words in kinds]
+    return tuple((style, words, listing(names, 8)) for style, words, names in named if names)
+
+
+def _size(result: Result) -> str:
+    dataset = result.dataset
+    if dataset.episodes is not None:
+        return f"{plural(dataset.rows, 'step')} in {plural(dataset.episodes, 'episode')}"
+    return f"{plural(dataset.rows, 'row')} × {plural(dataset.columns, 'column')}"
+
+
 def _reference(result: Result) -> str:
     if result.reference is None:
         return ""
-    return f"{_title(result.reference.uri)} ({plural(result.reference.rows, 'row')})"
+    return f"{_title(result.reference.uri)} ({plural(result.reference.rows, result.reference.unit.removesuffix('s'))})"
 
 
 def _header_facts(result: Result) -> tuple[Fact, ...]:
     dataset, run = result.dataset, result.run
-    facts = [("Source", visible(dataset.kind, 60))]
+    facts = [("Source", visible(dataset.reading.format if dataset.reading else dataset.kind, 60))]
     if dataset.bytes is not None:
         facts.append(("Size", file_size(dataset.bytes)))
-    if dataset.episodes is not None:
-        facts.append(("Episodes", number(dataset.episodes)))
     if result.reference is not None:
         facts.append(("Reference", _reference(result)))
     facts.append(("Audited", when(run.started)))
@@ -222,6 +207,16 @@ def _header_facts(result: Result) -> tuple[Fact, ...]:
     if run.tool_version:
         facts.append(("Version", f"dataset-audit {visible(run.tool_version, 40)}"))
     return tuple(facts)
+
+
+def _unread(result: Result) -> tuple[str, ...]:
+    """Return a note where parts of the source could not be read: it belongs above everything else."""
+    reading = result.dataset.reading
+    if reading is None or not reading.problems:
+        return ()
+    where, what = reading.problems[0]
+    more = f" (and {plural(len(reading.problems) - 1, 'other part')})" if len(reading.problems) > 1 else ""
+    return (f"Not all could be read: {visible(where, 160)}: {visible(what, 300)}{more}",)
 
 
 def file_size(count: int) -> str:
@@ -244,93 +239,6 @@ def when(started: str) -> str:
         return visible(started, 40)
     zone = "UTC" if moment.utcoffset() == dt.timedelta(0) else moment.strftime("%z")
     return f"{moment:%Y-%m-%d %H:%M} {zone}".strip()
-
-
-# --- findings ---------------------------------------------------------------------------------------------------------
-
-
-def _anchors(result: Result, findings: Sequence[Finding]) -> list[str]:
-    """Return an id for each finding, from its fingerprint: the same in the next run's report."""
-    seen: dict[str, int] = {}
-    anchors = []
-    for finding in findings:
-        anchor = f"f-{result.fingerprint(finding)[:12]}"
-        seen[anchor] = seen.get(anchor, 0) + 1
-        anchors.append(anchor if seen[anchor] == 1 else f"{anchor}-{seen[anchor]}")
-    return anchors
-
-
-def _finding_row(
-    finding: Finding,
-    anchor: str,
-    position: int,
-    outcome: Outcome | None,
-    columns: Mapping[str, str],
-    *,
-    include_samples: bool,
-) -> FindingRow:
-    shown = [(visible(name, 60), columns.get(name, "")) for name in finding.columns[:4]]
-    withheld = not include_samples and any(_is_sample(key) for key in finding.evidence)
-    return FindingRow(
-        anchor=anchor,
-        severity=finding.severity.label,
-        rank=int(finding.severity),
-        code=visible(finding.code, 20),
-        name=title_of(outcome.name) if outcome else visible(finding.code, 20),
-        dimension=outcome.dimension if outcome else "",
-        columns=tuple(shown),
-        more_columns=len(finding.columns) - len(shown),
-        message=_message(finding),
-        effect=finding.effect,
-        affected=finding.affected,
-        affected_text=_affected(finding),
-        basis="all rows" if finding.basis.exact else "sample",
-        facts=_finding_facts(finding, include_samples),
-        where=visible(finding.where, 1000) if finding.where else "",
-        remedy=sentence(finding.remedy, finding.columns),
-        picture=draw(finding.chart, EVIDENCE) if finding.chart is not None and position < MOST_PICTURES else None,
-        withheld=withheld,
-        printed=position < _PRINTED,
-    )
-
-
-def _message(finding: Finding) -> str:
-    return isolated(sentence(finding.message, finding.columns), finding.columns)
-
-
-def _is_sample(key: str) -> bool:
-    return key.startswith("examples")
-
-
-def _affected(finding: Finding) -> str:
-    if finding.affected is None:
-        return ""
-    return f"{'' if finding.basis.exact else '≈ '}{finding.affected:,}"
-
-
-def _finding_facts(finding: Finding, include_samples: bool) -> tuple[Fact, ...]:
-    name = finding.statistic
-    facts = []
-    if finding.value is not None:
-        facts.append(("Value", f"{visible(name, 60)} = {amount(finding.value, name)}"))
-    if finding.limit is not None:
-        facts.append(("Limit", f"{amount(finding.limit, name)} ({visible(finding.limit_source, 120)})"))
-    if finding.interval is not None:
-        ends = f"{amount(finding.interval.low, name)} to {amount(finding.interval.high, name)}"
-        facts.append((f"{finding.interval.level:.0%} interval", f"{ends} ({visible(finding.interval.method, 60)})"))
-    facts.append(("Basis", str(finding.basis)))
-    if finding.segment:
-        facts.append(("Segment", visible(finding.segment, 120)))
-    if finding.row_ids:
-        ids = ", ".join(str(row) for row in finding.row_ids[:15])
-        rest = len(finding.row_ids) - 15
-        facts.append(("Row numbers", f"{ids}{f' and {rest:,} more' if rest > 0 else ''}"))
-    facts += [
-        (title_of(str(key)), brief(value))
-        for key, value in finding.evidence.items()
-        if include_samples or not _is_sample(str(key))
-    ]
-    return tuple(facts)
 
 
 # --- scores and views -------------------------------------------------------------------------------------------------
@@ -372,80 +280,9 @@ def _views(result: Result) -> tuple[ViewCard, ...]:
         ViewCard(title_of(dimension), visible(outcome.code, 20), visible(view.caption, 400), draw(view.chart, VIEW))
         for dimension in order
         for outcome in result.outcomes
-        if outcome.dimension == dimension
+        if outcome.dimension == dimension and not (result.dataset.reading is not None and outcome.code in CLAIMED)
         for view in outcome.views
     )
-
-
-# --- columns ----------------------------------------------------------------------------------------------------------
-
-
-def _cards(
-    result: Result, findings: Sequence[Finding], anchors: Sequence[str], *, say_basis: bool
-) -> tuple[tuple[ColumnCard, ...], tuple[ColumnProfile, ...]]:
-    about: dict[str, list[tuple[Finding, str]]] = {}
-    for finding, anchor in zip(findings, anchors, strict=True):
-        for column in finding.columns:
-            about.setdefault(column, []).append((finding, anchor))
-
-    def badness(item: tuple[int, ColumnProfile]) -> tuple[float, ...]:
-        own = about.get(item[1].name, [])
-        worst = own[0][0] if own else None  # findings come worst first
-        return (-worst.severity, -(worst.effect or 0.0), -len(own)) if worst else (0.0, 0.0, 0.0)
-
-    ordered = sorted(enumerate(result.columns), key=badness)  # stable: the file's order decides ties
-    cards = [_card(i, profile, about.get(profile.name, []), say_basis) for i, profile in ordered[:MOST_CARDS]]
-    return tuple(cards), tuple(profile for _, profile in ordered[MOST_CARDS:])
-
-
-def _card(position: int, profile: ColumnProfile, own: Sequence[tuple[Finding, str]], say_basis: bool) -> ColumnCard:
-    facts = [("Missing", f"{percent(profile.missing / profile.rows)}" if profile.rows else "–")]
-    if profile.distinct is not None:
-        facts.append(("Distinct", f"{'' if profile.distinct_exact else '≈ '}{profile.distinct:,}"))
-    if profile.mean is not None:
-        facts.append(("Mean", number(profile.mean)))
-    if profile.std is not None:
-        facts.append(("Std", number(profile.std)))
-    if profile.low is not None:
-        facts.append(("Min", _end(profile.low)))
-    if profile.high is not None:
-        facts.append(("Max", _end(profile.high)))
-    details = [("Missing rows", f"{profile.missing:,} of {profile.rows:,}")]
-    if profile.nan:
-        details.append(("of them NaN", number(profile.nan)))
-    if profile.infinite:
-        details.append(("Infinite", number(profile.infinite)))
-    if profile.skewness is not None:
-        details.append(("Skewness", number(profile.skewness)))
-    details += [(f"Quantile {visible(q, 12)}", number(v)) for q, v in profile.quantiles.items()]
-    is_bars = profile.chart is not None and profile.chart.kind == "bars"
-    return ColumnCard(
-        anchor=f"c-{position}",
-        name=visible(profile.name, 120),
-        kind=visible(profile.kind, 20),
-        type=visible(profile.type, 40),
-        role=visible(profile.role, 40) if profile.role else "",
-        position=position,
-        severity=own[0][0].severity.label if own else "",
-        badges=tuple((visible(f.code, 20), f.severity.label, anchor) for f, anchor in own[:5]),
-        more_badges=max(len(own) - 5, 0),
-        facts=tuple(facts),
-        details=tuple(details),
-        top=() if is_bars else tuple((visible(v, 60), number(n)) for v, n in islice(profile.top, 10)),
-        basis=visible(profile.basis, 160) if say_basis else "",
-        picture=draw(profile.chart, CARD) if profile.chart is not None else None,
-    )
-
-
-def _end(value: float | str) -> str:
-    """Return the smallest or largest value in a few characters; times to the minute."""
-    if isinstance(value, str):
-        try:
-            moment = dt.datetime.fromisoformat(value)
-        except ValueError:
-            return visible(value, 24)
-        return f"{moment:%Y-%m-%d}" if moment.time() == dt.time() else f"{moment:%Y-%m-%d %H:%M}"
-    return number(value)
 
 
 # --- method -----------------------------------------------------------------------------------------------------------
@@ -486,7 +323,7 @@ def _measurement(one: Measurement) -> tuple[str, ...]:
         "" if one.limit is None else amount(one.limit, name),
         "" if interval is None else f"{amount(interval.low, name)} to {amount(interval.high, name)}",
         "" if one.p_value is None else number(one.p_value),
-        "all rows" if one.basis.exact else f"sample of {one.basis.rows:,}",
+        f"all {one.basis.unit}" if one.basis.exact else f"sample of {one.basis.rows:,}",
     )
 
 

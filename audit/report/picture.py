@@ -52,6 +52,7 @@ class Size:
 CARD = Size(290, 112, 104, 4, 3, 8, 24, compact=True)
 EVIDENCE = Size(460, 190, 132, 6, 5, 15, 100)
 VIEW = Size(560, 230, 150, 7, 5, 25, 400)
+STRIP = Size(560, 96, 150, 7, 2, 25, 400)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.findings import Finding, Outcome, Severity, Status
@@ -41,10 +41,17 @@ class Action:
     worst: Finding
     findings: int
     columns: tuple[str, ...]
+    episodes: tuple[str, ...] = ()
+    streams: bool = False
 
     @property
     def subject(self) -> str:
-        """What it is about: some columns, or the whole dataset."""
+        """What it is about: some columns (of trajectories: streams, in some episodes), or the whole dataset."""
+        if self.streams:
+            parts = [listing(self.columns, 5)] if self.columns else []
+            if self.episodes:
+                parts.append(f"{plural(len(self.episodes), 'episode')} ({listing(self.episodes, 5)})")
+            return " in ".join(parts) or "the dataset as a whole"
         if not self.columns:
             return "the dataset as a whole"
         return f"{plural(len(self.columns), 'column')}: {listing(self.columns, 5)}"
@@ -58,6 +65,26 @@ class Unchecked:
     codes: tuple[str, ...]
     names: tuple[str, ...]
     columns: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """One use of the data (a learner), whether they can feed it ("yes", "with care" or "no"), and why."""
+
+    name: str
+    suited: str
+    reason: str
+
+
+def uses(result: Result) -> tuple[Use, ...]:
+    """Return what trajectories can be used for, as REP105 judges it; nothing where it did not."""
+    return tuple(
+        Use(str(name), str(said["suited"]), str(said.get("reason", "")))
+        for finding in result.findings
+        if finding.code == "REP105" and finding.statistic == "suited_learners"
+        for name, said in finding.evidence.items()
+        if isinstance(said, Mapping) and "suited" in said
+    )
 
 
 def verdict(result: Result) -> Verdict:
@@ -99,12 +126,13 @@ def _headline(failed: int, broken: int, warned: int, passed: int) -> tuple[str, 
 def actions(result: Result) -> tuple[tuple[Action, ...], int]:
     """Return at most seven actions, worst first, and how many more checks have findings at `warn` or above."""
     names = {outcome.code: outcome.name for outcome in result.outcomes}
+    streams = result.dataset.reading is not None
     grouped: dict[str, list[Finding]] = {}
     for finding in result.findings:  # worst first, so the groups come worst first too
         if finding.severity >= Severity.WARN:
             grouped.setdefault(finding.code, []).append(finding)
     found = [
-        Action(code, title_of(names.get(code, code)), group[0], len(group), _columns(group))
+        Action(code, title_of(names.get(code, code)), group[0], len(group), _columns(group), _episodes(group), streams)
         for code, group in grouped.items()
     ]
     return tuple(found[:MOST_ACTIONS]), max(len(found) - MOST_ACTIONS, 0)
@@ -112,6 +140,10 @@ def actions(result: Result) -> tuple[tuple[Action, ...], int]:
 
 def _columns(findings: Sequence[Finding]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(column for finding in findings for column in finding.columns))
+
+
+def _episodes(findings: Sequence[Finding]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(episode for finding in findings for episode in finding.episodes))
 
 
 def unchecked(result: Result) -> tuple[Unchecked, ...]:

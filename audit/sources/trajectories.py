@@ -73,16 +73,21 @@ def describe(trajectories: Trajectories) -> TrajectoryInfo:
     """Return what checks may know of trajectories without judging their values."""
     t = trajectories
     fields = {name for name in _FIELDS if getattr(t, name) is not None} | {f"infos.{name}" for name in t.infos}
+    observed = names_of(t.observation_space, "observation")
+    acted = () if t.discrete else names_of(t.action_space, "action")
+    if set(observed) & set(acted):  # joints that are both measured and commanded: each name must mean one stream
+        acted = tuple(f"action.{name}" for name in acted)
     return TrajectoryInfo(
         format=t.provenance.format,
         episodes=t.episodes,
-        observation_names=names_of(t.observation_space, "observation"),
-        action_names=() if t.discrete else names_of(t.action_space, "action"),
+        observation_names=observed,
+        action_names=acted,
         actions=t.action_space.size if t.discrete else None,
         fields=frozenset(fields),
         step_limit=t.step_limit,
         fps=t.fps,
         env_id=t.env_id,
+        mapping=dict(t.provenance.mapping),
         unknown=t.provenance.unknown,
         skipped=t.provenance.skipped,
         problems=t.provenance.problems,

@@ -92,6 +92,28 @@
     addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
   }
 
+  /* Headers become buttons; a click sorts by `data-by`, texts upwards first and numbers downwards first. */
+  function sortable(table, texts, order) {
+    const heads = all("th[data-by]", table);
+    for (const head of heads) {
+      const button = document.createElement("button");
+      button.type = "button";
+      button.textContent = head.textContent;
+      head.replaceChildren(button);
+      button.addEventListener("click", () => {
+        const text = texts.includes(head.dataset.by);
+        const before = head.getAttribute("aria-sort");
+        const down = before ? before === "ascending" : !text;
+        heads.forEach((other) => other.removeAttribute("aria-sort"));
+        head.setAttribute("aria-sort", down ? "descending" : "ascending");
+        const sign = down ? -1 : 1;
+        const by = head.dataset.by;
+        const compare = text ? (p, q) => p[by].localeCompare(q[by], "en") : (p, q) => p[by] - q[by];
+        order((p, q) => sign * compare(p, q) || p.i - q.i);
+      });
+    }
+  }
+
   function findings() {
     const table = byId("table");
     if (!table) return () => {};
@@ -125,27 +147,7 @@
     inputs.dimension.addEventListener("change", filter);
     filter();
 
-    const order = (by, down) => {
-      const sign = down ? -1 : 1;
-      const compare = by === "c" || by === "n" ? (p, q) => p[by].localeCompare(q[by], "en") : (p, q) => p[by] - q[by];
-      const sorted = [...rows].sort((p, q) => sign * compare(p, q) || p.i - q.i);
-      table.append(...sorted.map((row) => row.body));
-    };
-    const heads = all("th[data-by]", table);
-    for (const head of heads) {
-      const button = document.createElement("button");
-      button.type = "button";
-      button.textContent = head.textContent;
-      head.replaceChildren(button);
-      button.addEventListener("click", () => {
-        const text = head.dataset.by === "c" || head.dataset.by === "n";
-        const before = head.getAttribute("aria-sort");
-        const down = before ? before === "ascending" : !text;
-        heads.forEach((other) => other.removeAttribute("aria-sort"));
-        head.setAttribute("aria-sort", down ? "descending" : "ascending");
-        order(head.dataset.by, down);
-      });
-    }
+    sortable(table, ["c", "n"], (compare) => table.append(...[...rows].sort(compare).map((row) => row.body)));
     for (const button of all("button[data-only]")) {
       button.addEventListener("click", () => {
         inputs.dimension.value = button.dataset.only;
@@ -158,6 +160,44 @@
       inputs.find.value = "";
       inputs.severity.value = "0";
       inputs.dimension.value = "";
+      filter();
+    };
+  }
+
+  function episodes() {
+    const table = byId("episode-table");
+    if (!table) return () => {};
+    const rows = all("tbody tr", table).map((line, i) => ({
+      line,
+      i,
+      ...Object.fromEntries(["p", "s", "c", "l", "f"].map((name) => [name, Number(line.dataset[name])])),
+      r: line.dataset.r === undefined ? -Infinity : Number(line.dataset.r),
+      x: line.dataset.x,
+      text: `${line.cells[0].textContent} ${line.cells[2].textContent}`.toLowerCase(),
+    }));
+    const inputs = { find: byId("find-episode"), end: byId("by-end"), only: byId("found-episodes") };
+    const status = byId("episodes-shown");
+    const filter = () => {
+      const words = inputs.find.value.toLowerCase().split(/\s+/).filter(Boolean);
+      let shown = 0;
+      for (const row of rows) {
+        const keep = (!inputs.end.value || row.x === inputs.end.value) && !(inputs.only.checked && !row.s)
+          && words.every((w) => row.text.includes(w));
+        if (row.line.hidden === keep) row.line.hidden = !keep;
+        shown += keep;
+      }
+      status.textContent = `${shown} of ${rows.length} shown`;
+    };
+    inputs.find.addEventListener("input", later(filter));
+    inputs.end.addEventListener("change", filter);
+    inputs.only.addEventListener("change", filter);
+    filter();
+    const body = table.tBodies[0];
+    sortable(table, ["x"], (compare) => body.append(...[...rows].sort(compare).map((row) => row.line)));
+    return () => {
+      inputs.find.value = "";
+      inputs.end.value = "";
+      inputs.only.checked = false;
       filter();
     };
   }
@@ -207,14 +247,14 @@
     };
   }
 
-  function links(showFindings, showCards) {
+  function links(...showAll) {
     const open = () => {
       const target = byId(location.hash.slice(1));
       if (!target) return;
-      if (target.hidden) { showFindings(); showCards(); }
-      const details = target.matches("tbody") && target.querySelector("details");
+      if (target.hidden) showAll.forEach((show) => show());
+      const details = target.matches("details") ? target : target.matches("tbody") && target.querySelector("details");
       if (details) details.open = true;
-      if (target.matches("tbody, article")) target.scrollIntoView({ block: "start" });
+      if (target.matches("tbody, article, tr, details")) target.scrollIntoView({ block: "start" });
     };
     addEventListener("hashchange", open);
     open();
@@ -223,9 +263,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     theme();
     tooltips();
-    const showFindings = findings();
-    const showCards = columns();
-    links(showFindings, showCards);
+    links(findings(), episodes(), columns());
     root.dataset.ready = "1";
   });
 })();

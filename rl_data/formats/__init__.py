@@ -29,6 +29,15 @@ FORMATS: Mapping[str, str] = {
 }
 """Module by format name, in the order in which a file is held against them: the particular before the general."""
 
+WRITERS: Mapping[str, str] = {
+    "canonical": "rl_data.formats.canonical",
+    "minari": "rl_data.formats.minari_writer",
+    "lerobot": "rl_data.formats.lerobot_writer",
+    "d4rl": "rl_data.formats.d4rl_writer",
+}
+"""Module by name of a format that can be written: its `write(trajectories, path)` returns what the format does not
+hold, in words."""
+
 
 class Format(Protocol):
     """What a module of this package offers."""
@@ -104,6 +113,21 @@ def write_canonical(trajectories: Trajectories, path: str | Path) -> None:
     from rl_data.formats.canonical import write
 
     write(trajectories, Path(path))
+
+
+def write(trajectories: Trajectories, path: str | Path, format: str = "canonical") -> tuple[str, ...]:
+    """Write trajectories in a format of `WRITERS`; return what the format does not hold, in words.
+
+    `path` is a file for the canonical form and D4RL, a new folder for Minari and LeRobot. It appears only when it is
+    complete.
+
+    Raises:
+        TrajectoryError: the format's name is unknown, the format demands what the data do not say, or `path` cannot be
+            written.
+    """
+    if format not in WRITERS:
+        raise TrajectoryError(f"unknown format {format!r} to write; there are {', '.join(WRITERS)}")
+    return cast(tuple[str, ...], importlib.import_module(WRITERS[format]).write(trajectories, Path(path)))
 
 
 def _load(name: str) -> Format:

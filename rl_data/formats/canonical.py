@@ -18,7 +18,6 @@ frames a second, source format, how the source was read, and the sha256 of the c
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -40,6 +39,7 @@ from rl_data.formats.canonical_metadata import (
 )
 from rl_data.formats.rows import Episodes, build, episodes_from_ids
 from rl_data.formats.tables import Source, open_table, schema_of
+from rl_data.formats.writing import new_file
 from rl_data.trajectories import Provenance, Trajectories, TrajectoryError
 
 NAME = "canonical"
@@ -103,17 +103,26 @@ def read(path: Path) -> Trajectories:
     return with_empty(build(source, episodes, arrays, provenance, **fields), declared.get("empty_episodes", []))
 
 
-def write(trajectories: Trajectories, path: Path) -> None:
+def write(trajectories: Trajectories, path: Path) -> tuple[str, ...]:
     """Write the canonical form: Parquet with zstd, or Arrow (not compressed, so that it is read without a copy).
 
-    The same trajectories give the same bytes. The file gets its name only when it is complete.
+    The same trajectories give the same bytes. The file gets its name only when it is complete. It holds everything, so
+    the returned list of what is lost is empty.
 
     Raises:
         TrajectoryError: the file cannot be written.
     """
-    table = to_table(trajectories)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
+    write_table(to_table(trajectories), path)
+    return ()
+
+
+def write_table(table: pa.Table, path: Path) -> None:
+    """Write a table, as `write` does.
+
+    Raises:
+        TrajectoryError: the file cannot be written.
+    """
+    with new_file(path) as temporary:
         if path.suffix.lower() in {".arrow", ".feather", ".ipc"}:
             with pa.ipc.new_file(temporary, table.schema) as writer:
                 writer.write_table(table)
@@ -127,11 +136,6 @@ def write(trajectories: Trajectories, path: Path) -> None:
                     name for name in ("episode_id", "policy_id", "source_file") if name in table.column_names
                 ],
             )
-        os.replace(temporary, path)
-    except (OSError, pa.ArrowException) as error:
-        raise TrajectoryError(f"{path}: cannot be written: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def to_table(trajectories: Trajectories) -> pa.Table:

@@ -233,7 +233,7 @@ def _episode(table: pa.Table, number: int, rows: Array, file: str, chosen: _Colu
         terminated=flag("next.terminated"),
         truncated=flag("next.truncated"),
         timestamps=numbers("timestamp"),
-        ended=flag("next.done"),
+        ended=None if {"next.terminated", "next.truncated"} <= chosen.present else flag("next.done"),
         steps=_integers(table, "frame_index", file),
         source_rows=rows,
         infos={name: array for name, array in infos.items() if array is not None},

@@ -14,7 +14,7 @@ import audit
 from audit.errors import ConfigError
 from audit.findings import Severity, Status
 from audit.interop.gx_suite import suite_json
-from audit.suggest import suggest
+from audit.suggestion import suggest
 
 gx = pytest.importorskip("great_expectations", reason="needs the extra gx")
 

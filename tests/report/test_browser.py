@@ -17,6 +17,8 @@ import pytest
 
 from audit.report.render import render_html
 from audit.result import Result
+from tests.report.conftest import HOSTILE
+from tests.report.trajectory_results import trajectory_result
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Dialog, Page, Request
@@ -42,7 +44,7 @@ ARGUMENTS = [
 def chromium() -> Iterator[Browser]:
     if CHROMIUM is None:
         if os.environ.get("CI"):
-            pytest.fail("no chromium: apt-get install chromium fonts-dejavu-core poppler-utils")
+            pytest.fail("no chromium: bash scripts/install_debian_packages.sh")
         pytest.skip("no chromium")
     with playwright.sync_playwright() as p:
         started = p.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
@@ -71,6 +73,11 @@ def flights_path(tmp_path_factory: pytest.TempPathFactory, flights_result: Resul
 @pytest.fixture(scope="module")
 def hostile_path(tmp_path_factory: pytest.TempPathFactory, hostile_result: Result) -> Path:
     return write(tmp_path_factory, "hostile", hostile_result)
+
+
+@pytest.fixture(scope="module")
+def episodes_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory, "episodes", trajectory_result(2_000))
 
 
 LOGS: dict[Page, list[tuple[str, str]]] = {}  # what each open page said, asked for and popped up
@@ -118,6 +125,13 @@ def close(page: Page) -> None:
 @pytest.fixture
 def page(browser: BrowserContext, flights_path: Path) -> Iterator[Page]:
     one = open_page(browser, flights_path)
+    yield one
+    close(one)
+
+
+@pytest.fixture
+def episodes(browser: BrowserContext, episodes_path: Path) -> Iterator[Page]:
+    one = open_page(browser, episodes_path)
     yield one
     close(one)
 
@@ -308,13 +322,87 @@ def test_page_without_script_is_complete(chromium: Browser, flights_path: Path) 
     context.close()
 
 
-def test_axe_finds_nothing(page: Page) -> None:
+def test_episodes_are_searched_filtered_and_sorted(episodes: Page) -> None:
+    shown = episodes.locator("#episode-table tbody tr:visible")
+    assert shown.count() == 100
+    episodes.locator("#find-episode").fill("COR101")
+    episodes.wait_for_timeout(200)
+    assert shown.count() == 2
+    assert episodes.locator("#episodes-shown").inner_text() == "2 of 100 shown"
+    episodes.locator("#find-episode").fill("")
+    episodes.locator("#by-end").select_option("truncated")
+    episodes.wait_for_timeout(200)
+    assert shown.count() == 33
+    episodes.locator("#by-end").select_option("")
+    episodes.get_by_role("button", name="Return", exact=True).focus()
+    episodes.keyboard.press("Enter")
+    assert episodes.locator("#episode-table th[data-by=r]").get_attribute("aria-sort") == "descending"
+    episodes.keyboard.press("Enter")
+    assert shown.first.get_attribute("id") == "e-99"  # the lowest return
+
+
+def test_a_finding_leads_to_its_episode_and_on_to_its_picture(episodes: Page) -> None:
+    episodes.locator("#by-end").select_option("truncated")
+    episodes.locator("#table .eps a").first.click()
+    episodes.locator("tr#e-0:target").wait_for(state="visible")  # shown although it was filtered away
+    episodes.locator("tr#e-2 th a").click()
+    assert episodes.locator("#v-2").evaluate("d => d.open")
+    episodes.locator("#v-2 svg").first.hover()
+    tip = episodes.locator("#tip").inner_text()
+    assert re.fullmatch(r"step: \d+\nreward: [\d.]+", tip)
+    episodes.locator("tr#e-0 td a").first.click()
+    assert episodes.locator("#table tbody:target tr.ev").is_visible()
+
+
+def test_hostile_episodes_and_streams_stay_text(
+    browser: BrowserContext, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    page = open_page(browser, write(tmp_path_factory, "hostile-episodes", trajectory_result(40, HOSTILE)))
+    assert page.evaluate("window.__xss") is None
+    assert page.locator("script").count() == 1
+    assert page.locator("img, iframe, svg[onload], main b:has-text('bold') > *").count() == 0
+    assert page.locator("#episode-table").get_by_text('<img src=x onerror="window.__xss=1">', exact=True).count() == 1
+    page.locator("#find-episode").fill("onmouseover")
+    page.wait_for_timeout(200)
+    assert page.locator("#episode-table tbody tr:visible").count() == 1
+    assert page.evaluate("document.documentElement.scrollWidth") <= 1280
+    close(page)
+
+
+def test_trajectories_fit_a_narrow_window_and_paper(episodes: Page, tmp_path: Path) -> None:
+    episodes.set_viewport_size({"width": 400, "height": 800})
+    assert episodes.evaluate("document.documentElement.scrollWidth") <= 400
+    episodes.set_viewport_size({"width": 1280, "height": 900})
+    if shutil.which("pdftotext") is None:
+        pytest.skip("no pdftotext (poppler-utils)")
+    path = tmp_path / "report.pdf"
+    episodes.pdf(path=str(path), format="A4", print_background=True)
+    text = subprocess.run(["pdftotext", "-layout", str(path), "-"], capture_output=True, text=True, check=True).stdout
+    for words in ("1,000,000 steps in 2,000 episodes", "How the source was read", "Lag test", "Episode 0"):
+        assert words in text
+    assert "with findings only" not in text
+
+
+def test_trajectories_without_script_are_complete(chromium: Browser, episodes_path: Path) -> None:
+    context = chromium.new_context(java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto(episodes_path.as_uri())
+    assert page.locator("#episode-table tbody tr:visible").count() == 100
+    assert page.locator("#trajectories svg[role=img]:visible").count() >= 6
+    page.locator("#v-1 summary").first.click()
+    assert page.locator("#v-1 svg").first.is_visible()
+    context.close()
+
+
+@pytest.mark.parametrize("kind", ["table", "trajectories"])
+def test_axe_finds_nothing(kind: str, request: pytest.FixtureRequest) -> None:
     """Accessibility rules of axe-core, where AXE_JS names its file (`npm pack axe-core`, MPL-2.0; not shipped)."""
     source = os.environ.get("AXE_JS")
     if not source:
         pytest.skip("AXE_JS=axe-core/axe.min.js is not set")
+    page: Page = request.getfixturevalue("page" if kind == "table" else "episodes")
     page.evaluate(Path(source).read_text("utf-8"))
-    page.evaluate("document.querySelectorAll('#table details').forEach(d=>{d.open=true})")
+    page.evaluate("document.querySelectorAll('#table details, details.episode').forEach(d=>{d.open=true})")
     for theme in ("light", "dark"):
         page.evaluate("t=>{document.documentElement.dataset.theme=t}", theme)
         run = "axe.run().then(r=>r.violations.map(v=>[v.id,v.nodes.length,v.nodes[0].html.slice(0,160)]))"

@@ -53,13 +53,13 @@ class EpisodeView:
     @property
     def basis(self) -> Basis:
         """What a number over all steps rests on."""
-        return Basis(self.rows, self.rows)
+        return Basis(self.rows, self.rows, unit="steps")
 
     def basis_of(self, rows: int) -> Basis:
         """Return what a number rests on that used `rows` of the steps."""
         if rows >= self.rows:
             return self.basis
-        return Basis(rows, self.rows, self.seed, 0.98 / rows**0.5 if rows else None)
+        return Basis(rows, self.rows, self.seed, 0.98 / rows**0.5 if rows else None, unit="steps")
 
     @cached_property
     def ids(self) -> tuple[str, ...]:

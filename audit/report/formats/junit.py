@@ -19,12 +19,12 @@ _NOT_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]"
 
 def render_junit(result: Result) -> str:
     """Return JUnit XML: a suite a dimension, a test case a check and subject."""
-    root = Element("testsuites", name=_text(result.dataset.uri), time=f"{result.run.seconds:.3f}")
+    root = Element("testsuites", name=xml_text(result.dataset.uri), time=f"{result.run.seconds:.3f}")
     grouped: dict[str, list[Case]] = {}
     for case in cases(result):
         grouped.setdefault(case.outcome.dimension, []).append(case)
     for dimension, members in grouped.items():
-        suite = SubElement(root, "testsuite", name=dimension, timestamp=_text(result.run.started))
+        suite = SubElement(root, "testsuite", name=dimension, timestamp=xml_text(result.run.started))
         for case in members:
             _add(suite, case)
         _count(suite, members)
@@ -36,17 +36,17 @@ def render_junit(result: Result) -> str:
 def _add(suite: Element, case: Case) -> None:
     outcome = case.outcome
     name = f"{outcome.code} {case.name}"
-    element = SubElement(suite, "testcase", classname=f"{outcome.dimension}.{outcome.name}", name=_text(name))
+    element = SubElement(suite, "testcase", classname=f"{outcome.dimension}.{outcome.name}", name=xml_text(name))
     if case.status is Status.ERROR:
-        SubElement(element, "error", type="error", message=_text(sentence(outcome.reason)))
+        SubElement(element, "error", type="error", message=xml_text(sentence(outcome.reason)))
     elif case.status is Status.FAIL:
         worst = case.findings[0]
-        failure = SubElement(element, "failure", type=outcome.code, message=_text(_said(worst)))
-        failure.text = _text("\n".join(_lines(case.findings)))
+        failure = SubElement(element, "failure", type=outcome.code, message=xml_text(_said(worst)))
+        failure.text = xml_text("\n".join(_lines(case.findings)))
     elif case.status in (Status.SKIPPED, Status.NOT_APPLICABLE):
-        SubElement(element, "skipped", message=_text(sentence(case.reason or outcome.reason)))
+        SubElement(element, "skipped", message=xml_text(sentence(case.reason or outcome.reason)))
     elif case.findings:
-        SubElement(element, "system-out").text = _text("\n".join(_lines(case.findings)))
+        SubElement(element, "system-out").text = xml_text("\n".join(_lines(case.findings)))
 
 
 def _lines(findings: list[Finding]) -> list[str]:
@@ -70,6 +70,6 @@ def _count(element: Element, members: list[Case]) -> None:
     element.set("skipped", str(statuses.count(Status.SKIPPED) + statuses.count(Status.NOT_APPLICABLE)))
 
 
-def _text(text: str) -> str:
+def xml_text(text: str) -> str:
     r"""Return text without the characters that XML 1.0 cannot hold, written as `\uXXXX` instead."""
     return _NOT_XML.sub(lambda found: f"\\u{ord(found.group()):04x}", text)

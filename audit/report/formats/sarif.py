@@ -63,8 +63,13 @@ def _notification(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def location_of(uri: str) -> dict[str, Any]:
+    """Return the place of the data as SARIF writes it."""
+    return {"physicalLocation": {"artifactLocation": {"uri": quote(uri, "/:?=&#%")}}}
+
+
 def _result(finding: Finding, result: Result, rules: dict[str, int]) -> dict[str, Any]:
-    location: dict[str, Any] = {"physicalLocation": {"artifactLocation": {"uri": quote(result.dataset.uri, "/:?=&#%")}}}
+    location = location_of(result.dataset.uri)
     if finding.columns:
         location["logicalLocations"] = [{"name": column, "kind": "member"} for column in finding.columns]
     return {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from collections.abc import Iterator, Sequence
 
@@ -15,6 +16,7 @@ MOST_LINES = 10
 
 _COLORS = {"fail": "31", "error": "31", "warn": "33", "info": "36", "pass": "32", "bold": "1", "dim": "2"}
 _NARROWEST = 40
+_NAMED = 3  # episodes in a line
 
 
 def render_text(result: Result, *, color: bool = False, verbose: bool = False, width: int = 100) -> str:
@@ -23,7 +25,8 @@ def render_text(result: Result, *, color: bool = False, verbose: bool = False, w
     Args:
         result: what to print.
         color: mark severities and codes with ANSI colours.
-        verbose: print every finding, every column that a check could not judge, and all roles in full.
+        verbose: print every finding, every column that a check could not judge, and all roles, or how each field of
+            trajectories was read, in full.
         width: columns of the terminal; explanations wrap at it, findings stay on one line so that `grep` finds them.
 
     Names from the data cannot reach the terminal as commands: control characters are printed as `\uXXXX`.
@@ -33,7 +36,7 @@ def render_text(result: Result, *, color: bool = False, verbose: bool = False, w
     blocks = [
         _findings(result, paint, verbose),
         _errors(result, paint),
-        _roles(result, paint, verbose, width),
+        _reading(result, paint, verbose, width) or _roles(result, paint, verbose, width),
         _not_evaluated(result, paint, verbose, width),
         _approximations(result, paint, width),
         [*_summary(result, paint)],
@@ -75,7 +78,16 @@ def _line(finding: Finding, name: str, paint: _Paint) -> str:
     segment = f" [{visible(finding.segment, 60)}]" if finding.segment else ""
     severity = paint(finding.severity.label, finding.severity.label)
     code = paint(visible(finding.code, 20), "bold")
-    return f"{subject}{segment} {code} {severity} {sentence(finding.message, finding.columns)}"
+    names = (*finding.columns, *finding.episodes[:_NAMED])
+    return f"{subject}{segment} {code} {severity} {sentence(finding.message, names)}{_episodes(finding)}"
+
+
+def _episodes(finding: Finding) -> str:
+    """Return the episodes in words, unless the message names them."""
+    if not finding.episodes or re.search(rf"\bepisodes? {re.escape(finding.episodes[0])}\b", finding.message):
+        return ""
+    noun = "episode" if len(finding.episodes) == 1 else "episodes"
+    return f" ({noun} {listing(finding.episodes, _NAMED)})"
 
 
 def _errors(result: Result, paint: _Paint) -> list[str]:
@@ -84,6 +96,25 @@ def _errors(result: Result, paint: _Paint) -> list[str]:
         f"the check broke, and the others went on: {sentence(outcome.reason)}"
         for outcome in result.errors
     ]
+
+
+def _reading(result: Result, paint: _Paint, verbose: bool, width: int) -> list[str]:
+    """Return how trajectories were read; nothing for a table."""
+    reading = result.dataset.reading
+    if reading is None:
+        return []
+    size = f"{plural(result.dataset.rows, 'step')} in {plural(result.dataset.episodes or 0, 'episode')}"
+    parts = [visible(reading.format, 40), size]
+    if reading.mapping:
+        meanings = (f"{name} = {meaning}" for name, meaning in reading.mapping)
+        parts.append(listing(meanings, 10_000 if verbose else 12, 300 if verbose else 90))
+    lines = [paint("read as trajectories", "bold"), *_wrap("; ".join(parts), width)]
+    for words, texts in (("not said by the source", reading.unknown), ("left out", reading.skipped)):
+        if texts:
+            lines += _wrap(f"{words}: {'; '.join(visible(text, 200) for text in texts)}", width)
+    for where, what in reading.problems:
+        lines += _wrap(f"{paint('not read', 'warn')}: {visible(where, 120)}: {visible(what, 300)}", width)
+    return lines
 
 
 def _roles(result: Result, paint: _Paint, verbose: bool, width: int) -> list[str]:
@@ -141,7 +172,7 @@ def _summary(result: Result, paint: _Paint) -> Iterator[str]:
         hint = f" (no {', '.join(options[:4])})" if options else ""
         parts.append(f"{left_out} not evaluated{hint}")
     dimensions = {outcome.dimension for outcome in result.outcomes if outcome.dimension in DIMENSIONS}
-    exact = "" if result.approximations else ", all rows"
+    exact = "" if result.approximations else f", all {result.dataset.unit}"
     seconds = f"{result.run.seconds:.1f} s"
     yield f"{plural(len(dimensions), 'dimension')}: {', '.join(parts)} in {seconds}{exact}"
     worst = next(iter(result.findings), None)

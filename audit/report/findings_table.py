@@ -1,0 +1,146 @@
+"""The findings of a result as rows of a table, each with the evidence below it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from audit.findings import Finding, Outcome
+from audit.report.charts import EVIDENCE, draw
+from audit.report.picture import Picture
+from audit.report.trajectories import Places
+from audit.report.wording import amount, brief, isolated, listing, sentence, title_of, visible
+from audit.result import Result
+
+MOST_PICTURES = 60  # findings with a picture, the worst ones
+_PRINTED = 20  # findings whose evidence is printed
+_MOST_EPISODES = 3  # of a finding, in its row
+
+Fact = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """One finding as a row of the table and the evidence below it."""
+
+    anchor: str
+    severity: str
+    rank: int
+    code: str
+    name: str
+    dimension: str
+    columns: tuple[tuple[str, str], ...]
+    more_columns: int
+    episodes: tuple[tuple[str, str], ...]
+    more_episodes: int
+    message: str
+    effect: float | None
+    affected: int | None
+    affected_text: str
+    basis: str
+    facts: tuple[Fact, ...]
+    where: str
+    remedy: str
+    picture: Picture | None
+    withheld: bool
+    printed: bool
+
+
+def anchors_of(result: Result, findings: Sequence[Finding]) -> list[str]:
+    """Return an id for each finding, from its fingerprint: the same in the next run's report."""
+    seen: dict[str, int] = {}
+    anchors = []
+    for finding in findings:
+        anchor = f"f-{result.fingerprint(finding)[:12]}"
+        seen[anchor] = seen.get(anchor, 0) + 1
+        anchors.append(anchor if seen[anchor] == 1 else f"{anchor}-{seen[anchor]}")
+    return anchors
+
+
+def finding_row(
+    finding: Finding,
+    anchor: str,
+    position: int,
+    outcome: Outcome | None,
+    *,
+    columns: Mapping[str, str],
+    places: Places,
+    include_samples: bool,
+) -> FindingRow:
+    """Return a finding as a row.
+
+    Args:
+        finding: what was found.
+        anchor: its id on the page.
+        position: its place among all findings, worst first.
+        outcome: of its check.
+        columns: name -> id on the page.
+        places: where episodes and steps stand on the page.
+        include_samples: show evidence that consists of values of the data.
+    """
+    shown = [(visible(name, 60), columns.get(name, "")) for name in finding.columns[:4]]
+    withheld = not include_samples and any(_is_sample(key) for key in finding.evidence)
+    return FindingRow(
+        anchor=anchor,
+        severity=finding.severity.label,
+        rank=int(finding.severity),
+        code=visible(finding.code, 20),
+        name=title_of(outcome.name) if outcome else visible(finding.code, 20),
+        dimension=outcome.dimension if outcome else "",
+        columns=tuple(shown),
+        more_columns=len(finding.columns) - len(shown),
+        episodes=tuple(places.link(name) for name in finding.episodes[:_MOST_EPISODES]),
+        more_episodes=max(len(finding.episodes) - _MOST_EPISODES, 0),
+        message=message_of(finding),
+        effect=finding.effect,
+        affected=finding.affected,
+        affected_text=_affected(finding),
+        basis=f"all {finding.basis.unit}" if finding.basis.exact else "sample",
+        facts=_finding_facts(finding, places, include_samples),
+        where=visible(finding.where, 1000) if finding.where else "",
+        remedy=sentence(finding.remedy, finding.columns),
+        picture=draw(finding.chart, EVIDENCE) if finding.chart is not None and position < MOST_PICTURES else None,
+        withheld=withheld,
+        printed=position < _PRINTED,
+    )
+
+
+def message_of(finding: Finding) -> str:
+    """Return the message as it stands on the page."""
+    names = (*finding.columns, *finding.episodes[:_MOST_EPISODES])
+    return isolated(sentence(finding.message, names), names)
+
+
+def _is_sample(key: str) -> bool:
+    return key.startswith("examples")
+
+
+def _affected(finding: Finding) -> str:
+    if finding.affected is None:
+        return ""
+    return f"{'' if finding.basis.exact else '≈ '}{finding.affected:,}"
+
+
+def _finding_facts(finding: Finding, places: Places, include_samples: bool) -> tuple[Fact, ...]:
+    name = finding.statistic
+    facts = []
+    if finding.value is not None:
+        facts.append(("Value", f"{visible(name, 60)} = {amount(finding.value, name)}"))
+    if finding.limit is not None:
+        facts.append(("Limit", f"{amount(finding.limit, name)} ({visible(finding.limit_source, 120)})"))
+    if finding.interval is not None:
+        ends = f"{amount(finding.interval.low, name)} to {amount(finding.interval.high, name)}"
+        facts.append((f"{finding.interval.level:.0%} interval", f"{ends} ({visible(finding.interval.method, 60)})"))
+    facts.append(("Basis", str(finding.basis)))
+    if finding.segment:
+        facts.append(("Segment", visible(finding.segment, 120)))
+    if finding.episodes:
+        facts.append(("Episodes", listing(finding.episodes, 15)))
+    if finding.row_ids:
+        facts.append(places.rows(finding.row_ids))
+    facts += [
+        (title_of(str(key)), brief(value))
+        for key, value in finding.evidence.items()
+        if include_samples or not _is_sample(str(key))
+    ]
+    return tuple(facts)

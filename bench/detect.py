@@ -1,0 +1,205 @@
+"""Measure what the audit finds of planted defects, and what it says about clean data: `make bench-detect`.
+
+    python bench/detect.py [--seeds 5] [--rates 0.1 0.3] [--only NAME ...] [--jobs 2] [--write]
+
+Three sets, recorded here: CartPole at random, 40,000 steps; CartPole at random with a time limit of 25 steps, for the
+defect that needs timeouts; Pendulum at random, 200 episodes of 200 steps. Each defect of `rl_data.corrupt` is planted
+at each rate with each seed, and audited with the checks that should find it. `audit.selftest` says what counts as
+found. For defects whose repair is exact the expected repairs are made, and the outcome is compared byte by byte.
+`--write` puts the tables into docs/detection.md.
+"""
+
+from __future__ import annotations
+
+import argparse
+import functools
+import multiprocessing
+import os
+import statistics
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from audit.findings import Severity
+from audit.selftest import Match, Trial, audit_with, trial
+from rl_data.corrupt import INJECTORS
+from rl_data.record import record
+from rl_data.trajectories import Trajectories
+
+ROOT = Path(__file__).parents[1]
+PAGE = ROOT / "docs" / "detection.md"
+SETS = ("CartPole", "CartPole, limit 25", "Pendulum")
+CLEAN_SEEDS = 5
+RECALL, PRECISION, QUARANTINED = 0.95, 0.90, 0.005
+"""The targets."""
+
+
+@dataclass(frozen=True)
+class Job:
+    """One audit: of a set with a defect planted, or (no defect) of the clean set with another seed."""
+
+    data: str
+    defect: str
+    rate: float
+    seed: int
+
+
+@dataclass(frozen=True)
+class Clean:
+    """What was said about a clean set."""
+
+    fails: tuple[str, ...]
+    warns: tuple[str, ...]
+    quarantined: float
+    seconds: float
+
+
+@functools.cache
+def recorded(name: str, seed: int = 0) -> Trajectories:
+    """Return a clean set."""
+    if name == "Pendulum":
+        return record("Pendulum-v1", episodes=200, seed=seed)
+    limit = {"max_episode_steps": 25} if "limit" in name else {}
+    return record("CartPole-v1", steps=40_000, seed=seed, env_options=limit)
+
+
+def run(job: Job) -> Trial | Clean:
+    """Do one job."""
+    if not job.defect:
+        return clean(job.data, job.seed)
+    return trial(recorded(job.data), job.defect, job.rate, job.seed)
+
+
+def clean(name: str, seed: int) -> Clean:
+    """Audit a clean set with every check, and count the steps that would be left out without a question."""
+    t = recorded(name, 1_000 + seed)
+    started = time.perf_counter()
+    result = audit_with(t)
+    seconds = time.perf_counter() - started
+    by_severity = {
+        severity: tuple(f"{f.code} {f.statistic}" for f in result.findings if f.severity == severity)
+        for severity in Severity
+    }
+    gone = np.zeros(t.rows, dtype=bool)
+    place = {str(episode): number for number, episode in enumerate(t.episode_ids.tolist())}
+    for outcome in result.outcomes:
+        for repair in outcome.repairs:
+            if repair.safe and repair.kind in {"quarantine", "drop_steps"}:
+                for start, stop in repair.rows:
+                    gone[start:stop] = True
+                gone |= np.isin(t.episode_of_row, [place[episode] for episode in repair.episodes])
+    return Clean(by_severity[Severity.FAIL], by_severity[Severity.WARN], float(gone.mean()), seconds)
+
+
+def worst_and_mean(values: Sequence[float | None]) -> str:
+    """Return the mean, and in brackets the worst, of the trials."""
+    known = [0.0 if value is None else value for value in values]
+    return f"{statistics.mean(known):.2f} ({min(known):.2f})"
+
+
+def line(data: str, defect: str, rate: float, trials: Sequence[Trial]) -> str:
+    """Return a line of the table."""
+    if trials[0].skipped:
+        return f"| {defect} | {data} | {rate:.0%} | - | - | - | - | - | {trials[0].skipped} |"
+    steps = [match for t in trials if (match := t.steps)]
+    episodes = [match for t in trials if (match := t.episodes)]
+    own = [match for t in trials if (match := t.by_unit)]
+    met = "yes" if meets(own) else "no"
+    codes = ", ".join(sorted({code for t in trials for code in t.codes})) or "nothing"
+    if not INJECTORS[defect].detectable:
+        met = "cannot be"
+    cells = [
+        worst_and_mean([m.recall for m in steps]), worst_and_mean([m.precision for m in steps]),
+        worst_and_mean([m.recall for m in episodes]), worst_and_mean([m.precision for m in episodes]),
+    ]  # fmt: skip
+    return f"| {defect} | {data} | {rate:.0%} | {' | '.join(cells)} | {met} | {codes} |"
+
+
+def meets(matches: Sequence[Match]) -> bool:
+    """Whether the means over the seeds reach the targets."""
+    recall = statistics.mean(match.recall for match in matches)
+    precision = statistics.mean(match.precision or 0.0 for match in matches)
+    return recall >= RECALL and precision >= PRECISION
+
+
+def jobs(arguments: argparse.Namespace) -> list[Job]:
+    """Return everything that is to be run."""
+    made = [Job(data, "", 0.0, seed) for data in SETS for seed in range(CLEAN_SEEDS)] if not arguments.only else []
+    for defect in arguments.only or INJECTORS:
+        for data in SETS:
+            if "limit" in data and defect != "timeout_as_terminal":
+                continue
+            rates = [*arguments.rates, 1.0] if defect in WHOLE else arguments.rates
+            made += [Job(data, defect, rate, seed) for rate in rates for seed in range(arguments.seeds)]
+    return made
+
+
+WHOLE = ("term_all_zero", "act_lag1", "rew_lag1", "next_observation_copied")
+"""Defects that often hit a whole set: planted at rate 1, too."""
+
+
+def main() -> None:
+    """Run, print, and write where that is asked for."""
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--rates", type=float, nargs="+", default=[0.1, 0.3])
+    parser.add_argument("--only", nargs="+", default=[], choices=list(INJECTORS), metavar="NAME")
+    parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--write", action="store_true")
+    arguments = parser.parse_args()
+    os.environ["OMP_NUM_THREADS"] = "1"
+    started = time.perf_counter()
+    wanted = jobs(arguments)
+    with multiprocessing.get_context("spawn").Pool(arguments.jobs) as pool:
+        done = []
+        for number, answer in enumerate(pool.imap(run, wanted)):
+            done.append(answer)
+            if sys.stderr.isatty():
+                print(f"\r{number + 1} of {len(wanted)}", end="", file=sys.stderr, flush=True)
+    table = [*report(wanted, done), "", f"{len(wanted)} audits in {time.perf_counter() - started:,.0f} s."]
+    print("\n".join(table))
+    if arguments.write:
+        from pages import put
+
+        put(PAGE, "detect", table)
+
+
+def report(wanted: Sequence[Job], done: Sequence[Trial | Clean]) -> list[str]:
+    """Return both tables as lines."""
+    groups: dict[tuple[str, str, float], list[Trial]] = defaultdict(list)
+    cleans: dict[str, list[Clean]] = defaultdict(list)
+    for job, answer in zip(wanted, done, strict=True):
+        if isinstance(answer, Clean):
+            cleans[job.data].append(answer)
+        else:
+            groups[job.defect, job.data, job.rate].append(answer)
+    lines = [
+        "| defect | set | rate | steps: recall | steps: precision | episodes: recall | episodes: precision "
+        "| target met | found by |",
+        "|---|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [line(data, defect, rate, trials) for (defect, data, rate), trials in groups.items()]
+    if cleans:
+        lines += [
+            "", "| clean set | findings at fail | findings at warn | steps left out by default | seconds |",
+            "|---|---|---|---|---|",
+        ]  # fmt: skip
+    for data, answers in cleans.items():
+        warns = sorted({word for answer in answers for word in answer.warns})
+        fails = [word for answer in answers for word in answer.fails]
+        lines.append(
+            f"| {data}, {len(answers)} seeds | {len(fails)} {', '.join(sorted(set(fails)))} "
+            f"| {', '.join(warns) or '-'} "
+            f"| {max(answer.quarantined for answer in answers):.2%} at most "
+            f"| {statistics.mean(answer.seconds for answer in answers):.1f} |"
+        )
+    return lines
+
+
+if __name__ == "__main__":
+    main()
