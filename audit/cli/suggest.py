@@ -12,7 +12,7 @@ from audit.cli.common import OUTPUT, ConfigFile, DataArgument, Memory, Seed, Thr
 
 @app.command("suggest")
 @reported
-def suggest_command(
+def suggest_command(  # noqa: PLR0917  # typer hands options over by name
     data: DataArgument,
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="File to write; default: stdout.", rich_help_panel=OUTPUT)
