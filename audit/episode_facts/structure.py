@@ -11,6 +11,16 @@ from numpy.typing import NDArray
 from audit.facts import Fact
 
 
+def steps_per_episode(steps: NDArray[np.bool_], offsets: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Return int64[E]: how many of the marked steps lie in each episode, which are rows offsets[e] to offsets[e + 1].
+
+    >>> steps_per_episode(np.array([True, False, True, True]), np.array([0, 2, 2, 4]))
+    array([1, 0, 2])
+    """
+    episode = np.searchsorted(offsets, np.flatnonzero(steps), side="right") - 1
+    return np.bincount(episode, minlength=len(offsets) - 1)
+
+
 @dataclass(frozen=True, slots=True)
 class EpisodeStructure(Fact):
     """Step numbers inside each episode. Answer: `EpisodeStructureValues`."""
@@ -28,6 +38,10 @@ class EpisodeStructureValues:
         before_gap: bool[N], a step after which at least one step number is missing.
         repeated: bool[N], a step whose number an earlier step of its episode has.
         disordered: bool[N], a step whose number is lower than that of the step before it in its episode.
+        restarts: bool[N], the last step before the numbers start again, in an episode that is nothing but several runs
+            from the same first number: several episodes under one id. Its steps are not `repeated` or `disordered`.
+        stride: by how much the numbers go up: 1, or what nine in ten differences are (then no step is missing).
+        limit: the declared longest episode; None when unknown.
         scattered: how many episodes' rows stand apart in the source, among those of other episodes.
     """
 
@@ -38,10 +52,11 @@ class EpisodeStructureValues:
     before_gap: NDArray[np.bool_]
     repeated: NDArray[np.bool_]
     disordered: NDArray[np.bool_]
+    restarts: NDArray[np.bool_]
+    stride: int
+    limit: int | None
     scattered: int
 
     def per_episode(self, steps: NDArray[np.bool_]) -> NDArray[Any]:
         """Return int64[E]: how many of the marked steps lie in each episode."""
-        offsets = np.concatenate([[0], np.cumsum(self.lengths)])
-        total = np.concatenate([[0], np.cumsum(steps)])
-        return np.asarray(total[offsets[1:]] - total[offsets[:-1]])
+        return steps_per_episode(steps, np.concatenate([[0], np.cumsum(self.lengths)]))

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.episode_facts.structure import steps_per_episode
 from audit.facts import Fact
 
 
@@ -71,5 +72,4 @@ class ValueFaultValues:
 
     def per_episode(self, steps: NDArray[np.bool_]) -> NDArray[np.int64]:
         """Return int64[E]: how many of the marked steps lie in each episode."""
-        total = np.concatenate([[0], np.cumsum(steps)])
-        return np.asarray(total[self.offsets[1:]] - total[self.offsets[:-1]])
+        return steps_per_episode(steps, self.offsets)

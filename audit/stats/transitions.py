@@ -80,7 +80,7 @@ def fit_one_step(
         usual = np.maximum(np.maximum(np.quantile(residual, 0.9, axis=0), least), 1e-12)
         surprise = np.mean((residual / usual) ** 2, axis=1)
         chosen = surprise <= np.quantile(surprise, kept)
-    return OneStep(centre, scale, weights, np.asarray(usual, dtype=np.float64))
+    return OneStep(centre, scale, np.asarray(weights, dtype=np.float64), np.asarray(usual, dtype=np.float64))
 
 
 def _features(states: Floats, actions: NDArray[np.floating]) -> Floats:
@@ -96,18 +96,32 @@ def _features(states: Floats, actions: NDArray[np.floating]) -> Floats:
 
 @dataclass(frozen=True, slots=True)
 class StartRegion:
-    """Where episodes begin: the middle and half width of the first observations, entry by entry."""
+    """Where episodes begin: the middle and half width of the first observations, entry by entry.
+
+    `spread` is that of all observations: the entry in which the region is narrowest, compared with it, tells most.
+    """
 
     middle: Floats
     half: Floats
+    spread: Floats
 
     def holds(self, states: NDArray[np.floating]) -> NDArray[np.bool_]:
         """Return bool[n]: near to where episodes begin, in the mean of the entries and in each (3 half widths)."""
+        entries = len(self.middle)
+        places = np.arange(len(states))
+        total = np.zeros(len(states))
         with np.errstate(invalid="ignore", over="ignore"):
-            squared = np.square((states - self.middle.astype(states.dtype)) / self.half.astype(states.dtype))
-            inside = squared.mean(axis=1) <= 1.0
-            inside[inside] = (squared[inside] <= 9.0).all(axis=1)
-        return np.asarray(inside)
+            # entry by entry, each time only what is still possible: the mean is above 1 when one square is above d
+            for entry in np.argsort(self.half / self.spread, kind="stable").tolist():
+                column = states[:, entry] if len(places) == len(states) else states[places, entry]
+                squared = np.square(
+                    (column - self.middle[entry].astype(column.dtype)) / self.half[entry].astype(column.dtype)
+                )
+                near = squared <= min(9.0, entries)
+                places, total = places[near], total[near] + squared[near]
+        inside = np.zeros(len(states), dtype=bool)
+        inside[places] = total <= entries
+        return inside
 
 
 def start_region(firsts: NDArray[np.floating], spread: Floats) -> StartRegion:
@@ -121,4 +135,4 @@ def start_region(firsts: NDArray[np.floating], spread: Floats) -> StartRegion:
     low, high = (np.quantile(first, q, axis=0) for q in ((0.01, 0.99) if len(first) >= 50 else (0.0, 1.0)))
     # n values of a uniform distribution cover n - 1 of n + 1 of its width
     half = (high - low) / 2 * (1 + 2 / max(len(first) - 1, 1)) + 0.02 * np.asarray(spread) + 1e-9
-    return StartRegion((low + high) / 2, half)
+    return StartRegion((low + high) / 2, half, np.asarray(spread) + 1e-12)

@@ -28,16 +28,9 @@ pytestmark = pytest.mark.browser
 
 CHROMIUM = os.environ.get("AUDIT_CHROMIUM") or shutil.which("chromium")
 ARGUMENTS = [
-    "--headless",
-    "--no-sandbox",
-    "--disable-gpu",
-    "--disable-quic",
-    "--no-first-run",
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--disable-dev-shm-usage",
-]
+    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
+    "--disable-background-networking", "--disable-component-update", "--disable-dev-shm-usage",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="module")

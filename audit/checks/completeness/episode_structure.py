@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -25,8 +25,8 @@ class StructureOfEpisodes:
     """Episodes with missing, repeated or disordered steps, and episodes too short to learn from.
 
     What it measures: the step numbers of every episode, over all steps: numbers that are missing in between, that occur
-        twice, that are lower than the one before, and episodes that do not start at 0; how many episodes' rows stand
-        apart in the file; the share of episodes with a single step.
+        twice, that are lower than the one before, that start again as if another episode began, and episodes that do
+        not start at 0; how many episodes' rows stand apart in the file; the share of episodes with a single step.
     Why it matters: every learner takes row t+1 as what followed row t. After a gap, a repetition or a shuffle that is
         false, and the learner fits a world that does not exist. An episode with one step has nothing to bootstrap from.
     What to do: `audit clean` splits episodes at gaps and drops repeated steps on request; episodes whose steps are out
@@ -57,9 +57,18 @@ class StructureOfEpisodes:
         yield from self._gaps(s, basis)
         yield from self._repeated(s, basis)
         yield from self._disordered(s, basis)
+        yield from self._restarts(s, basis)
         yield from self._starts(s, basis)
         yield from self._scattered(s, basis)
         yield from self._single(s, basis)
+        if s.stride > 1:
+            yield Finding(
+                self.code, STEP, Severity.INFO,
+                f"step: the numbers go up by {s.stride}, limit 1: every {s.stride}th step was kept, or an action was "
+                f"repeated {s.stride} times",
+                "stride", s.stride, 1, basis, effect=0.05,
+                remedy="Number the steps 0, 1, 2, ...; if actions were not repeated, the data lack what came between.",
+            )  # fmt: skip
 
     def _severity(self, share: float) -> Severity:
         return Severity.FAIL if share > self.fail else Severity.WARN
@@ -71,10 +80,12 @@ class StructureOfEpisodes:
             yield Measurement("gap_share", STEP, 0.0, basis, limit=0.0)
             return
         ids = worst_episodes(s.ids, s.missing)
+        full = 0 if s.limit is None else int((bad & (s.lengths + s.missing + s.starts == s.limit)).sum())
+        with_them = f"; with these, {full:,} of them would have the declared {s.limit:,} steps" if full else ""
         yield Finding(
             self.code, STEP, self._severity(share),
             f"step: {counted(int(bad.sum()), 'episode')} of {len(bad):,} ({percent(share)}) lack "
-            f"{counted(int(s.missing.sum()), 'step')} in between, limit 0 ({named(ids)})",
+            f"{counted(int(s.missing.sum()), 'step')} in between, limit 0{with_them} ({named(ids)})",
             "gap_share", share, 0.0, basis, effect=share, affected=int(s.lengths[bad].sum()), episodes=ids,
             remedy="Recover the lost steps from the recording; else let `audit clean` split the episodes at the gaps.",
             evidence={"missing_steps": int(s.missing.sum())},
@@ -89,20 +100,21 @@ class StructureOfEpisodes:
             s, basis, steps=s.repeated, statistic="repeated_share",
             words="have a number that an earlier step of the episode has",
             remedy="Find out why the steps were written twice, then drop the copies (`audit clean` proposes it).",
-            repair=Repair(
+            repair=lambda: Repair(
                 self.code, STEP, "repeated_share", "drop_steps", rows=spans(s.repeated),
                 reason="a step whose number an earlier step of its episode has is a copy",
             ),
         )  # fmt: skip
 
     def _disordered(self, s: EpisodeStructureValues, basis: Basis) -> Iterator[Judgement]:
-        ids = tuple(s.ids[i] for i in np.flatnonzero(s.per_episode(s.disordered & ~s.repeated)).tolist())
+        disordered = s.disordered & ~s.repeated
         yield from self._marked(
-            s, basis, steps=s.disordered & ~s.repeated, statistic="disordered_share",
+            s, basis, steps=disordered, statistic="disordered_share",
             words="have a lower number than the step before",
             remedy="Sort the steps by their numbers if these are right; else only the recorder knows the order.",
-            repair=Repair(
-                self.code, STEP, "disordered_share", "quarantine", episodes=ids,
+            repair=lambda: Repair(
+                self.code, STEP, "disordered_share", "quarantine",
+                episodes=tuple(s.ids[i] for i in np.flatnonzero(s.per_episode(disordered)).tolist()),
                 reason="steps are out of order, and nothing says which order is true",
             ),
         )  # fmt: skip
@@ -116,7 +128,7 @@ class StructureOfEpisodes:
         statistic: str,
         words: str,
         remedy: str,
-        repair: Repair,
+        repair: Callable[[], Repair],
     ) -> Iterator[Judgement]:
         count = int(steps.sum())
         share = count / max(len(steps), 1)
@@ -132,7 +144,18 @@ class StructureOfEpisodes:
             statistic, share, 0.0, basis, effect=float((hit > 0).mean()), affected=count, episodes=ids,
             row_ids=first_rows(steps), remedy=remedy,
         )  # fmt: skip
-        yield repair
+        yield repair()
+
+    def _restarts(self, s: EpisodeStructureValues, basis: Basis) -> Iterator[Judgement]:
+        yield from self._marked(
+            s, basis, steps=s.restarts, statistic="restart_share",
+            words="are followed by the first number again: several episodes have one id",
+            remedy="Give each episode an id of its own (`audit clean` splits them there).",
+            repair=lambda: Repair(
+                self.code, STEP, "restart_share", "split", rows=spans(s.restarts),
+                reason="the numbers start again and run on, so another episode begins there", safe=True,
+            ),
+        )  # fmt: skip
 
     def _starts(self, s: EpisodeStructureValues, basis: Basis) -> Iterator[Judgement]:
         late = (s.starts != 0) & (s.lengths > 0)
@@ -141,10 +164,21 @@ class StructureOfEpisodes:
             yield Measurement("late_start_share", STEP, 0.0, basis, limit=0.0)
             return
         ids = worst_episodes(s.ids, late)
+        if (convention := _numbering(s)) is not None:
+            yield Finding(
+                self.code, STEP, Severity.INFO,
+                f"step: {counted(int(late.sum()), 'episode')} of {len(late):,} ({percent(share)}) do not start at step "
+                f"0, limit 0: {convention}",
+                "late_start_share", share, 0.0, basis, effect=0.02,
+                remedy="Nothing has to be done; the canonical form numbers the steps of an episode from 0.",
+            )  # fmt: skip
+            return
+        reached = 0 if s.limit is None else int((late & (s.starts + s.lengths == s.limit)).sum())
+        to_limit = f"; {reached:,} of them end with the declared step {s.limit:,}" if reached else ""
         yield Finding(
             self.code, STEP, Severity.WARN,
             f"step: {counted(int(late.sum()), 'episode')} of {len(late):,} ({percent(share)}) do not start at step 0, "
-            f"limit 0 ({named(ids)})",
+            f"limit 0{to_limit} ({named(ids)})",
             "late_start_share", share, 0.0, basis, effect=share, affected=int(s.lengths[late].sum()), episodes=ids,
             remedy="Find out whether the first steps were lost; the initial states of these episodes are not initial.",
         )  # fmt: skip
@@ -177,3 +211,15 @@ class StructureOfEpisodes:
             episodes=ids,
             remedy="Look for an end flag that is set on every step, or for an episode column that counts steps.",
         )  # fmt: skip
+
+
+def _numbering(s: EpisodeStructureValues) -> str | None:
+    """Return what else explains that episodes start late: counting from another number, or over all episodes."""
+    filled = s.lengths > 0
+    starts, lengths = s.starts[filled], s.lengths[filled]
+    if len(starts) > 1 and bool((starts == 1).all()):
+        return "all are numbered from 1"
+    ends = starts + (lengths - 1) * s.stride
+    if len(starts) > 2 and bool((starts[1:] == ends[:-1] + s.stride).all()):
+        return "the numbers run on over all episodes"
+    return None

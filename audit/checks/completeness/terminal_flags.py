@@ -15,6 +15,7 @@ from audit.checks.completeness._endings import ending_view, rows_of
 from audit.checks.completeness._wording import counted, percent
 from audit.dataset import Dataset, Kind
 from audit.episode_facts.flags import EpisodeEnds, EpisodeEndsValues
+from audit.episode_facts.structure import steps_per_episode
 from audit.facts import Asks, Facts
 from audit.findings import Basis, Finding, Judgement, Measurement, NotEvaluated, Repair, Severity
 from audit.stats.episode_ends import chance_of_spike
@@ -86,7 +87,7 @@ class TerminalFlags:
         if not early.any():
             yield Measurement("early_flag_share", BOTH, 0.0, basis, limit=0.0)
             return
-        hit = per_episode(early, e)
+        hit = steps_per_episode(early, np.concatenate([[0], np.cumsum(e.lengths)]))
         share = float((hit > 0).mean())
         ids = worst_episodes(e.ids, hit)
         yield Finding(
@@ -235,13 +236,6 @@ class TerminalFlags:
             "lost_last_step_share", share, 0.0, basis, effect=share, affected=count, episodes=ids,
             remedy="Convert the source again with a tool that keeps the last step; take returns from before.",
         )  # fmt: skip
-
-
-def per_episode(steps: Flags, e: EpisodeEndsValues) -> NDArray[np.int64]:
-    """Return int64[E]: how many of the marked steps lie in each episode."""
-    offsets = np.concatenate([[0], np.cumsum(e.lengths)])
-    total = np.concatenate([[0], np.cumsum(steps)])
-    return np.asarray(total[offsets[1:]] - total[offsets[:-1]])
 
 
 def _open_episodes(e: EpisodeEndsValues, told: float) -> tuple[Flags, Flags]:

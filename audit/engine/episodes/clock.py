@@ -32,7 +32,7 @@ def episode_clock(fact: EpisodeClock, view: EpisodeView) -> EpisodeClockValues:
     linked = view.linked.copy()
     linked[:-1] &= finite[:-1] & finite[1:]
     steps = np.flatnonzero(linked)
-    change = times[steps + 1] - times[steps]
+    change = np.diff(times)[linked[:-1]]
     forward = change > 0
     usual = float(np.median(change[forward])) if forward.any() else float("nan")
     backwards, repeated, uneven = (np.zeros(view.rows, dtype=bool) for _ in range(3))
@@ -79,6 +79,8 @@ def _seconds(values: NDArray[Any]) -> NDArray[np.float64] | None:
         return known.astype("datetime64[us]").astype(np.float64) / 1e6 if len(known) else None
     if values.dtype.kind not in "iuf":
         return None
+    if not _plausible(values[:: max(len(values) // 1_000, 1)]):
+        return None
     known = values.astype(np.float64)
     known = known[np.isfinite(known)]
     for unit in UNITS:
@@ -86,6 +88,11 @@ def _seconds(values: NDArray[Any]) -> NDArray[np.float64] | None:
         if len(known) and inside.mean() >= 0.99:
             return np.asarray(known[inside] / unit)
     return None
+
+
+def _plausible(values: NDArray[Any]) -> bool:
+    """Return whether some of a few values can be times at all: timestamps that count from a start are all too small."""
+    return bool((values >= FIRST).any())
 
 
 def _leaves(declared: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

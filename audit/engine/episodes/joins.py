@@ -116,11 +116,10 @@ def _candidates(view: EpisodeView, region: StartRegion | None, places: Places, s
         return places, ALONE
     observations = view.trajectories.observations
     limit = ALONE if region.holds(observations[sample]).mean() > COMMON else LIMIT
-    inside = [
-        part[region.holds(observations[part + 1])]
-        for part in (places[start : start + CHUNK] for start in range(0, len(places), CHUNK))
-    ]
-    return (np.concatenate(inside) if inside else places), limit
+    inside = np.concatenate(
+        [region.holds(observations[start : start + CHUNK]) for start in range(0, len(observations), CHUNK)]
+    )
+    return places[inside[places + 1]], limit
 
 
 def _certain(view: EpisodeView, model: OneStep, usable: Flags) -> Flags:

@@ -144,6 +144,7 @@ def _box(name: str, space: Space, values: Any, view: EpisodeView) -> Claim | Non
     low = np.asarray(space.low if space.low is not None else [-np.inf] * space.size, dtype=np.float64)
     high = np.asarray(space.high if space.high is not None else [np.inf] * space.size, dtype=np.float64)
     outside = np.zeros(view.rows, dtype=bool)
+    least, most = float(np.nanmin(values, initial=0.0)), float(np.nanmax(values, initial=0.0))
     worst = ("", "")
     for entry in range(min(space.size, values.shape[1])):
         bottom, top = (
@@ -154,9 +155,12 @@ def _box(name: str, space: Space, values: Any, view: EpisodeView) -> Claim | Non
             if np.isfinite(top - bottom)
             else max((abs(b) for b in (bottom, top) if np.isfinite(b)), default=0.0)
         )
+        lowest, highest = float(bottom - SLACK * reach), float(top + SLACK * reach)
+        if lowest <= least and most <= highest:
+            continue
         column = values[:, entry]
-        with np.errstate(invalid="ignore"):
-            beyond = (column < bottom - SLACK * reach) | (column > top + SLACK * reach)
+        with np.errstate(invalid="ignore", over="ignore"):
+            beyond = (column < lowest) | (column > highest)
         if beyond.any() and not worst[0]:
             label = space.names[entry] if entry < len(space.names) else f"{name}[{entry}]"
             far = column[beyond][np.argmax(np.abs(column[beyond]))]

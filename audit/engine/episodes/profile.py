@@ -84,19 +84,21 @@ def _sum_up(array: NDArray[np.floating[Any]]) -> dict[str, NDArray[Any]]:
     low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
     powers = np.zeros((3, columns))
     for start in range(0, rows, step):
-        x = array[start : start + step].astype(np.float64)
-        good = np.isfinite(x)
-        if good.all():
-            n += len(x)
-            low, high = np.minimum(low, x.min(axis=0)), np.maximum(high, x.max(axis=0))
+        x = np.array(array[start : start + step].T, dtype=np.float64, order="C")  # a column is a run of memory: faster
+        lowest, highest = x.min(axis=1), x.max(axis=1)
+        if np.isfinite(lowest).all() and np.isfinite(highest).all():  # NaN would have spread into both
+            n += x.shape[1]
         else:
-            n += good.sum(axis=0)
-            nan += np.isnan(x).sum(axis=0)
-            low = np.minimum(low, np.where(good, x, np.inf).min(axis=0))
-            high = np.maximum(high, np.where(good, x, -np.inf).max(axis=0))
-            x = np.where(good, x, shift)
-        x -= shift
-        powers += x.sum(axis=0), (x * x).sum(axis=0), (x * x * x).sum(axis=0)
+            good = np.isfinite(x)
+            n += good.sum(axis=1)
+            nan += np.isnan(x).sum(axis=1)
+            lowest = np.where(good, x, np.inf).min(axis=1)
+            highest = np.where(good, x, -np.inf).max(axis=1)
+            x = np.where(good, x, shift[:, None])
+        low, high = np.minimum(low, lowest), np.maximum(high, highest)
+        x -= shift[:, None]
+        squares = x * x
+        powers += x.sum(axis=1), squares.sum(axis=1), np.einsum("ij,ij->i", squares, x)
     one, two, three = powers / np.maximum(n, 1)
     variance = np.maximum(two - one**2, 0.0)
     variance[low >= high] = 0.0  # a constant: nothing is left but rounding
@@ -141,7 +143,19 @@ def _choices(view: EpisodeView, actions: NDArray[np.integer[Any]]) -> StreamValu
 def episode_lines(_fact: EpisodeLines, view: EpisodeView) -> EpisodeLineValues:
     """Read the flags of each last step."""
     t = view.trajectories
-    return EpisodeLineValues(view.ids, t.offsets, t.returns(), _ends(t))
+    return EpisodeLineValues(view.ids, t.offsets, _returns(t), _ends(t))
+
+
+def _returns(t: Trajectories) -> NDArray[np.float64] | None:
+    """Return the sum of each episode's rewards; one that is not finite spoils its own episode only."""
+    if t.rewards is None:
+        return None
+    returns = np.zeros(t.episodes)
+    filled = t.lengths > 0
+    if filled.any():
+        with np.errstate(invalid="ignore"):  # an infinite reward less another
+            returns[filled] = np.add.reduceat(t.rewards, t.offsets[:-1][filled])
+    return returns
 
 
 def _ends(t: Trajectories) -> NDArray[np.int8]:
