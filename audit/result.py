@@ -205,6 +205,16 @@ class ColumnProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class BaselineUse:
+    """What a baseline did: how many findings it accepts, and which of its decisions expired or lost their finding."""
+
+    path: str
+    accepted: int
+    expired: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """The score of a dimension: 100 x (passed + half of the warned) / evaluated checks, None when there are none.
 
@@ -237,14 +247,15 @@ class Result:
     settings: Mapping[str, Any] = field(default_factory=dict)
     approximations: tuple[str, ...] = ()
     reference: DatasetSummary | None = None
+    baseline: BaselineUse | None = None
     episodes: tuple[EpisodeSummary, ...] = ()
     episode_totals: EpisodeTotals | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All findings, worst first, then by effect, then in the order of the checks."""
+        """All findings, worst first, then by effect, then in the order of the checks; accepted ones come last."""
         found = [finding for outcome in self.outcomes for finding in outcome.findings]
-        return tuple(sorted(found, key=lambda f: (-f.severity, -(f.effect or 0.0))))
+        return tuple(sorted(found, key=lambda f: (f.accepted is not None, -f.severity, -(f.effect or 0.0))))
 
     @property
     def errors(self) -> tuple[Outcome, ...]:
@@ -272,7 +283,7 @@ class Result:
         return finding.fingerprint(self.dataset.id)
 
     def reaches(self, fail_on: str = "fail") -> tuple[Finding, ...]:
-        """Return the findings at or above `fail_on` ("fail", "warn"; "never" gives none).
+        """Return the open findings at or above `fail_on` ("fail", "warn"; "never" gives none); accepted ones are not.
 
         Raises:
             ConfigError: `fail_on` is another word.
@@ -282,7 +293,7 @@ class Result:
         if fail_on == "never":
             return ()
         limit = Severity[fail_on.upper()]
-        return tuple(finding for finding in self.findings if finding.severity >= limit)
+        return tuple(f for f in self.findings if f.severity >= limit and f.accepted is None)
 
     def ok(self, fail_on: str = "fail") -> bool:
         """Whether no check broke and no finding reaches `fail_on`."""
@@ -323,6 +334,7 @@ class Result:
             "episodes": plain(self.episodes),
             "episode_totals": plain(self.episode_totals),
             "approximations": plain(self.approximations),
+            "baseline": plain(self.baseline),
         }
 
     @property
@@ -378,7 +390,7 @@ class Result:
         return pd.DataFrame(rows, columns=names)
 
     def _count_by_severity(self) -> dict[str, int]:
-        return {s.label: sum(f.severity is s for f in self.findings) for s in reversed(Severity)}
+        return {s.label: sum(f.severity is s and f.accepted is None for f in self.findings) for s in reversed(Severity)}
 
 
 def _worst(outcomes: tuple[Outcome, ...] | list[Outcome]) -> Status:

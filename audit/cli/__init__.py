@@ -15,11 +15,7 @@ from typing import Annotated
 
 import typer
 
-<<<<<<< HEAD
-from audit.cli import run, suggest, history, clean, convert, checks  # noqa: F401  # isort: skip  # in the order of the help
-=======
-from audit.cli import run, clean, convert, checks, selftest  # noqa: F401  # isort: skip  # in the order of the help
->>>>>>> main
+from audit.cli import run, suggest, baseline, history, clean, convert, checks, selftest  # noqa: F401  # isort: skip  # help order
 from audit.cli.common import app
 
 __all__ = ["app", "main"]

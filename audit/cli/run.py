@@ -71,7 +71,10 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
     ignore: Ignore = None,
     options: CheckOptions = None,
     fail_on: Annotated[
-        str | None, typer.Option("--fail-on", help="Exit with 1 from: fail, warn, never.", rich_help_panel=WHAT)
+        str | None,
+        typer.Option(
+            "--fail-on", envvar="AUDIT_FAIL_ON", help="Exit with 1 from: fail, warn, never.", rich_help_panel=WHAT
+        ),
     ] = None,
     formats: Annotated[
         list[str] | None,
@@ -84,6 +87,12 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
             "--output",
             help="File to write; '-' is stdout. The name's end tells the format.",
             rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline", envvar="AUDIT_BASELINE", help="Decisions about known findings.", rich_help_panel=OUTPUT
         ),
     ] = None,
     rows_out: Annotated[
@@ -133,6 +142,7 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
                 progress=progress,
                 rows_out=rows_out,
                 rows_limit=rows_limit,
+                baseline=baseline,
                 **chosen,
             )
         except AuditError as error:

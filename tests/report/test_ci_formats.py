@@ -1,4 +1,4 @@
-"""Every format for machines says the same verdict, with the same exit code, and is read by readers that others wrote."""
+"""Every format for machines says the same verdict with the same exit code, and is read by readers of others."""
 
 from __future__ import annotations
 

@@ -11,7 +11,7 @@ _COMMANDS = {Severity.FAIL: "error", Severity.WARN: "warning", Severity.INFO: "n
 
 
 def render_github(result: Result) -> str:
-    """Return one workflow command a line, worst first, and the verdict as the last line."""
+    """Return one workflow command a line, worst first, then accepted findings as plain lines, and the verdict."""
     file = result.dataset.uri
     names = {outcome.code: title_of(outcome.name) for outcome in result.outcomes}
     lines = [
@@ -19,9 +19,11 @@ def render_github(result: Result) -> str:
             _COMMANDS[f.severity], sentence(f.message, f.columns), file, f"{f.code} {names.get(f.code, '')}".strip()
         )
         for f in result.findings
+        if f.accepted is None
     ]
     lines += [command("error", sentence(o.reason), file, f"{o.code} broke") for o in result.errors]
-    return "\n".join([*lines, str(verdict(result))]) + "\n"
+    known = [f"accepted: {f.code} {sentence(f.message, f.columns)}" for f in result.findings if f.accepted is not None]
+    return "\n".join([*lines, *known, str(verdict(result))]) + "\n"
 
 
 def command(name: str, message: str, file: str, title: str) -> str:

@@ -13,7 +13,10 @@ _SEVERITIES = {Severity.FAIL: "critical", Severity.WARN: "minor", Severity.INFO:
 
 
 def render_gitlab(result: Result) -> str:
-    """Return the report; a check that broke is a `blocker`. Data have no lines: every entry points to line 1."""
+    """Return the report; a check that broke is a `blocker`. Accepted findings are left out: the format knows none.
+
+    Data have no lines: every entry points to line 1.
+    """
     place = {"path": result.dataset.uri, "lines": {"begin": 1}}
     entries: list[dict[str, Any]] = [
         {
@@ -24,6 +27,7 @@ def render_gitlab(result: Result) -> str:
             "location": place,
         }
         for finding in result.findings
+        if finding.accepted is None
     ]
     entries += [_broken(outcome, place) for outcome in result.errors]
     return json.dumps(entries, ensure_ascii=False, indent=1) + "\n"

@@ -40,7 +40,7 @@ def _add(suite: Element, case: Case) -> None:
     if case.status is Status.ERROR:
         SubElement(element, "error", type="error", message=xml_text(sentence(outcome.reason)))
     elif case.status is Status.FAIL:
-        worst = case.findings[0]
+        worst = next(finding for finding in case.findings if finding.accepted is None)
         failure = SubElement(element, "failure", type=outcome.code, message=xml_text(_said(worst)))
         failure.text = xml_text("\n".join(_lines(case.findings)))
     elif case.status in (Status.SKIPPED, Status.NOT_APPLICABLE):
@@ -52,6 +52,9 @@ def _add(suite: Element, case: Case) -> None:
 def _lines(findings: list[Finding]) -> list[str]:
     lines = []
     for finding in findings:
+        if finding.accepted is not None:
+            lines.append(f"{finding.accepted} ({finding.severity.label}: {_said(finding)})")
+            continue
         lines.append(f"{finding.severity.label}: {_said(finding)}")
         if finding.remedy:
             lines.append(f"  {sentence(finding.remedy)}")

@@ -48,7 +48,13 @@ def _findings(result: Result) -> str:
 def _row(finding: Finding) -> str:
     columns = listing(finding.columns, 3) + (f" [{visible(finding.segment, 60)}]" if finding.segment else "")
     said = escape(sentence(finding.message, finding.columns))
+    if finding.accepted is not None:
+        return f"| {finding.severity.label}, accepted | {finding.code} | {escape(columns)} | {said} {_why(finding)} |"
     return f"| **{finding.severity.label}** | {finding.code} | {escape(columns)} | {said} |"
+
+
+def _why(finding: Finding) -> str:
+    return f"({escape(sentence(str(finding.accepted)))})"
 
 
 def _broken(result: Result) -> str:

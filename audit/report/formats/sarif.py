@@ -6,7 +6,7 @@ import json
 from typing import Any
 from urllib.parse import quote
 
-from audit.findings import Finding, Outcome, Severity, Status
+from audit.findings import Acceptance, Finding, Outcome, Severity, Status
 from audit.report.wording import sentence, title_of
 from audit.result import Result, plain
 
@@ -63,6 +63,10 @@ def _notification(outcome: Outcome) -> dict[str, Any]:
     }
 
 
+def _suppression(accepted: Acceptance) -> dict[str, Any]:
+    return {"kind": "external", "status": "accepted", "justification": str(accepted)}
+
+
 def location_of(uri: str) -> dict[str, Any]:
     """Return the place of the data as SARIF writes it."""
     return {"physicalLocation": {"artifactLocation": {"uri": quote(uri, "/:?=&#%")}}}
@@ -79,6 +83,7 @@ def _result(finding: Finding, result: Result, rules: dict[str, int]) -> dict[str
         "message": {"text": " ".join(filter(None, (sentence(finding.message, finding.columns), finding.remedy)))},
         "locations": [location],
         "partialFingerprints": {"datasetAudit/v1": result.fingerprint(finding)},
+        **({"suppressions": [_suppression(finding.accepted)]} if finding.accepted is not None else {}),
         "properties": {
             "statistic": finding.statistic,
             "value": plain(finding.value),

@@ -31,7 +31,7 @@ class Case:
         """`error`, `fail`, `warn`, `pass`, or how it came that nothing was judged."""
         if self.outcome.status is Status.ERROR:
             return Status.ERROR
-        worst = max((finding.severity for finding in self.findings), default=None)
+        worst = max((finding.severity for finding in self.findings if finding.accepted is None), default=None)
         if worst is not None and worst > Severity.INFO:
             return Status(worst.label)
         if self.reason and not self.findings:
