@@ -232,9 +232,9 @@ def _parse(source: Path, text: str) -> Mapping[str, Any]:
 
 
 def _line_of(text: str, path: Sequence[str | int]) -> str:
-    """Return ", line 3" for the entry of a YAML text that a path of names and places leads to; "" where it ends early.
+    r"""Return ", line 3" for the entry of a YAML text that a path of names leads to; "" where there is none.
 
-    >>> _line_of("roles:\\n  label: y\\n  tme: t\\n", ("roles", "tme"))
+    >>> _line_of("roles:\n  label: y\n  tme: t\n", ("roles", "tme"))
     ', line 3'
     """
     node, line = yaml.compose(text, Loader=yaml.SafeLoader), 0

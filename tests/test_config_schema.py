@@ -18,7 +18,7 @@ from audit.config import config_schema, load_config, make_check
 from audit.errors import ConfigError
 
 GOOD = [
-    "roles: {label: y, key: [a, b]}\nchecks:\n  COM001: {warn: 0.1, ignore: [x]}\n  REP006: {ranges: {age: [0, null]}}\n",
+    "roles: {label: y, key: [a, b]}\nchecks:\n  COM001: {warn: 0.1, ignore: [x]}\n  REP006: {z: 9}\n",
     "kind: trajectory\nfail_on: warn\nsample: 5000\nas_of: 2026-01-01T00:00:00Z\n",
 ]
 BAD = [
@@ -34,6 +34,11 @@ def validator() -> Any:
     schema = config_schema()
     jsonschema.Draft202012Validator.check_schema(schema)
     return jsonschema.Draft202012Validator(schema)
+
+
+def use(path: Path) -> None:
+    for code, options in load_config(path).checks.items():
+        make_check(installed()[code], options)
 
 
 def as_json(text: str) -> Any:
@@ -53,9 +58,7 @@ def test_what_the_audit_refuses_is_invalid(text: str, validator: Any, tmp_path: 
         validator.validate(as_json(text))
     (tmp_path / "audit.yaml").write_text(text)
     with pytest.raises(ConfigError):
-        config = load_config(tmp_path / "audit.yaml")
-        for code, options in config.checks.items():
-            make_check(installed()[code], options)
+        use(tmp_path / "audit.yaml")
 
 
 def test_the_options_of_every_check_are_in_it(validator: Any) -> None:
