@@ -64,22 +64,13 @@ Sample = Annotated[
     ),
 ]
 Seed = Annotated[
-    int | None,
-    typer.Option("--seed", envvar="AUDIT_SEED", help="Of the sample and of models.", rich_help_panel=LIMITS),
-]
     int | None, typer.Option("--seed", envvar="AUDIT_SEED", help="Of the sample and of models.", rich_help_panel=LIMITS)
 ]
 Memory = Annotated[
     str | None,
     typer.Option("--memory", envvar="AUDIT_MEMORY", help="Of the SQL engine, such as 4GB.", rich_help_panel=LIMITS),
 ]
-    str | None,
-    typer.Option("--memory", envvar="AUDIT_MEMORY", help="Of the SQL engine, such as 4GB.", rich_help_panel=LIMITS),
-]
 Threads = Annotated[
-    int | None,
-    typer.Option("--jobs", envvar="AUDIT_JOBS", min=1, help="Processors to use.", rich_help_panel=LIMITS),
-]
     int | None, typer.Option("--jobs", envvar="AUDIT_JOBS", min=1, help="Processors to use.", rich_help_panel=LIMITS)
 ]
 Spill = Annotated[
