@@ -21,12 +21,15 @@ if TYPE_CHECKING:
     from audit.config import Config
     from audit.errors import AuditError
     from audit.findings import Finding
+    from audit.interop.guard import guard
     from audit.learning import learn
     from audit.result import Result
     from audit.runner import run
+    from audit.suggestion import Suggestion, suggest
 
 __all__ = [
-    "AuditError", "Check", "Cleaned", "Config", "Finding", "Result", "__version__", "clean", "learn", "register", "run",
+    "AuditError", "Check", "Cleaned", "Config", "Finding", "Result", "Suggestion", "__version__", "clean", "guard",
+    "learn", "register", "run", "suggest",
 ]  # fmt: skip
 
 _HOMES = {
@@ -37,9 +40,12 @@ _HOMES = {
     "Finding": "audit.findings",
     "Result": "audit.result",
     "clean": "audit.cleaning",
+    "guard": "audit.interop.guard",
     "learn": "audit.learning",
     "register": "audit.checks",
     "run": "audit.runner",
+    "suggest": "audit.suggestion",
+    "Suggestion": "audit.suggestion",
 }
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -140,7 +140,12 @@ def load_config(path: str | Path) -> Config:
         raise ConfigError(f"cannot read {source}: it is not UTF-8 text") from error
     except OSError as error:
         raise ConfigError(f"cannot read {source}: {error.strerror}") from error
-    config = make_config(_parse(source, text), where=str(source))
+    values = _parse(source, text)
+    try:
+        config = Config.model_validate(dict(values))
+    except ValidationError as error:
+        place = "" if source.suffix == ".toml" else _line_of(text, error.errors()[0]["loc"])
+        raise ConfigError(f"{source}{place}: {_first_problem(error)}") from error
     beside = source.parent / (config.reference or "")
     if config.reference and "://" not in config.reference and beside.exists():  # a path is as seen from the file
         return config.model_copy(update={"reference": str(beside)})
@@ -224,6 +229,43 @@ def _parse(source: Path, text: str) -> Mapping[str, Any]:
     if not isinstance(found, Mapping):
         raise ConfigError(f"{source}: settings are wanted at the top (name: value), not {type(found).__name__}")
     return found
+
+
+def _line_of(text: str, path: Sequence[str | int]) -> str:
+    r"""Return ", line 3" for the entry of a YAML text that a path of names leads to; "" where there is none.
+
+    >>> _line_of("roles:\n  label: y\n  tme: t\n", ("roles", "tme"))
+    ', line 3'
+    """
+    node, line = yaml.compose(text, Loader=yaml.SafeLoader), 0
+    for part in path:
+        if isinstance(node, yaml.MappingNode):
+            found = next(((k, v) for k, v in node.value if getattr(k, "value", None) == str(part)), None)
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            found = (node.value[part], node.value[part])
+        else:
+            found = None
+        if found is None:
+            break
+        line, node = found[0].start_mark.line + 1, found[1]
+    return f", line {line}" if line else ""
+
+
+def config_schema() -> dict[str, Any]:
+    """Return the JSON schema of audit.yaml, for editors; `checks` has the options of every built-in check."""
+    from audit.checks import installed
+
+    schema = Config.model_json_schema()
+    schema["$schema"] = "https://json-schema.org/draft/2020-12/schema"
+    schema["title"] = "Settings of a dataset audit (audit.yaml)"
+    options: dict[str, Any] = {}
+    for code, check in installed().items():
+        own = TypeAdapter(check).json_schema()
+        schema.setdefault("$defs", {}).update(own.pop("$defs", {}))
+        own.pop("description", None)
+        options[code] = {**own, "title": check.name, "additionalProperties": False}
+    schema["properties"]["checks"] |= {"properties": options, "additionalProperties": {"type": "object"}}
+    return schema
 
 
 def _first_problem(error: ValidationError) -> str:

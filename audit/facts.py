@@ -494,6 +494,49 @@ class Sample(Fact):
 
 
 @dataclass(frozen=True, slots=True)
+class ExpectationSuite(Fact):
+    """What Great Expectations says of all rows by a suite that was saved as JSON. Answer: `ExpectationResults`."""
+
+    path: str
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectationResult:
+    """One expectation's result.
+
+    Attributes:
+        type: such as `expect_column_values_to_not_be_null`.
+        columns: the columns that it is about.
+        parameters: its other arguments, JSON values.
+        severity: Great Expectations' word: critical, warning or info.
+        success: whether it holds.
+        observed: what was observed, in words; empty where unexpected rows say it.
+        unexpected: how many rows it does not hold for; None where it is not about rows.
+        row_ids: their row numbers, all of them.
+        error: why it could not be evaluated; empty when it could.
+    """
+
+    type: str
+    columns: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    severity: str
+    success: bool
+    observed: str = ""
+    unexpected: int | None = None
+    row_ids: tuple[int, ...] = ()
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectationResults:
+    """The suite's name, the rows that there are, and a result an expectation, in the order of the suite."""
+
+    name: str
+    rows: int
+    results: tuple[ExpectationResult, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class OnReference(Fact):
     """The same fact about the reference dataset (`--ref`). Answer: that of the inner fact, None without a reference."""
 

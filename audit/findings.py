@@ -88,6 +88,29 @@ class Interval:
     level: float = 0.95
 
 
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """That people know a finding and live with it: it counts neither for the exit code nor for the verdict.
+
+    Attributes:
+        reason: why, in words; never empty.
+        decision: "accepted" (it is so, and fine) or "ignored" (it is no fault).
+        author: who decided; empty when nobody said.
+        expires: the last day on which it holds (ISO date); None for ever.
+    """
+
+    reason: str
+    decision: Literal["accepted", "ignored"] = "accepted"
+    author: str = ""
+    expires: str | None = None
+
+    def __str__(self) -> str:
+        """Return the decision in words, for every output."""
+        by = f" by {self.author}" if self.author else ""
+        until = f" until {self.expires}" if self.expires else ""
+        return f"{self.decision}{by}{until}: {self.reason}"
+
+
 ChartKind = Literal["histogram", "bars", "heatmap", "confusion", "line", "scatter", "intervals"]
 
 
@@ -142,6 +165,7 @@ class Finding:
         chart: the data of a picture of the evidence.
         remedy: what to do about it, in one or two sentences.
         evidence: further named numbers, JSON values only.
+        accepted: the decision of a baseline about it; None where it is open.
     """
 
     code: str
@@ -163,6 +187,7 @@ class Finding:
     chart: Chart | None = None
     remedy: str = ""
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    accepted: Acceptance | None = None
 
     def fingerprint(self, dataset_id: str) -> str:
         """Return the identity of this finding across runs: sha256 over code, dataset id, columns and segment."""

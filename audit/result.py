@@ -21,6 +21,8 @@ from audit.learned import Learning
 if TYPE_CHECKING:
     import pandas as pd
 
+    from audit.split import Split
+
 SCHEMA_VERSION = "1.1"
 """Of the JSON; additive changes raise the second number, others the first."""
 
@@ -204,6 +206,16 @@ class ColumnProfile:
 
 
 @dataclass(frozen=True, slots=True)
+class BaselineUse:
+    """What a baseline did: how many findings it accepts, and which of its decisions expired or lost their finding."""
+
+    path: str
+    accepted: int
+    expired: tuple[str, ...] = ()
+    stale: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class Score:
     """The score of a dimension: 100 x (passed + half of the warned) / evaluated checks, None when there are none.
 
@@ -237,14 +249,15 @@ class Result:
     approximations: tuple[str, ...] = ()
     reference: DatasetSummary | None = None
     learning: Learning | None = None
+    baseline: BaselineUse | None = None
     episodes: tuple[EpisodeSummary, ...] = ()
     episode_totals: EpisodeTotals | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """All findings, worst first, then by effect, then in the order of the checks."""
+        """All findings, worst first, then by effect, then in the order of the checks; accepted ones come last."""
         found = [finding for outcome in self.outcomes for finding in outcome.findings]
-        return tuple(sorted(found, key=lambda f: (-f.severity, -(f.effect or 0.0))))
+        return tuple(sorted(found, key=lambda f: (f.accepted is not None, -f.severity, -(f.effect or 0.0))))
 
     @property
     def errors(self) -> tuple[Outcome, ...]:
@@ -272,7 +285,7 @@ class Result:
         return finding.fingerprint(self.dataset.id)
 
     def reaches(self, fail_on: str = "fail") -> tuple[Finding, ...]:
-        """Return the findings at or above `fail_on` ("fail", "warn"; "never" gives none).
+        """Return the open findings at or above `fail_on` ("fail", "warn"; "never" gives none); accepted ones are not.
 
         Raises:
             ConfigError: `fail_on` is another word.
@@ -282,7 +295,7 @@ class Result:
         if fail_on == "never":
             return ()
         limit = Severity[fail_on.upper()]
-        return tuple(finding for finding in self.findings if finding.severity >= limit)
+        return tuple(f for f in self.findings if f.severity >= limit and f.accepted is None)
 
     def ok(self, fail_on: str = "fail") -> bool:
         """Whether no check broke and no finding reaches `fail_on`."""
@@ -324,6 +337,7 @@ class Result:
             "episode_totals": plain(self.episode_totals),
             "approximations": plain(self.approximations),
             "learning": plain(self.learning),
+            "baseline": plain(self.baseline),
         }
 
     @property
@@ -351,6 +365,12 @@ class Result:
             write_text(path, text)
         return text
 
+    def split(self, frame: Any, *, severity: str = "fail") -> Split:
+        """Part the rows of the audited table: `good`, and `quarantined` with the reasons; see `audit.split`."""
+        from audit.split import split
+
+        return split(self, frame, severity=severity)
+
     def to_pandas(self) -> pd.DataFrame:
         """Return one row a finding: fingerprint, code, dimension, severity, columns, message, value, limit ..."""
         import pandas as pd
@@ -374,7 +394,7 @@ class Result:
         return pd.DataFrame(rows, columns=names)
 
     def _count_by_severity(self) -> dict[str, int]:
-        return {s.label: sum(f.severity is s for f in self.findings) for s in reversed(Severity)}
+        return {s.label: sum(f.severity is s and f.accepted is None for f in self.findings) for s in reversed(Severity)}
 
 
 def _worst(outcomes: tuple[Outcome, ...] | list[Outcome]) -> Status:

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit._version import __version__
+from audit.baseline import accept, read_baseline
 from audit.checks import installed, select
 from audit.config import Config, load_config, make_check, make_config, merge, settings_beside
 from audit.dataset import Dataset, Kind
@@ -71,6 +72,7 @@ def run(
     progress: Progress = _silent,
     rows_out: str | None = None,
     rows_limit: int = 1_000,
+    baseline: str | Path | None = None,
     **settings: Any,
 ) -> Result:
     """Audit a dataset and return the result.
@@ -84,6 +86,7 @@ def run(
         progress: called as the audit goes on.
         rows_out: a folder to write the rows behind each finding to.
         rows_limit: most rows a finding in `rows_out`; the true total is written beside them.
+        baseline: a file of decisions about known findings (`audit.baseline`).
         **settings: single settings on top of `config`; role names (`label="y"`) are taken as roles.
 
     Returns:
@@ -96,8 +99,9 @@ def run(
     """
     started = time.perf_counter()
     beside = settings_beside(data) if config is None else None
-    settled = _settle(beside if beside is not None else config, settings)
+    settled = settle(beside if beside is not None else config, settings)
     cases = list(_cases(settled))
+    decisions = None if baseline is None else read_baseline(baseline)
     if rows_out is not None:
         make_folder(rows_out)
     with Connection(Limits(settled.memory, settled.threads, settled.spill)) as connection:
@@ -138,6 +142,8 @@ def run(
             approximations=_approximations(subject, against),
             reference=_summary(against) if against is not None else None,
         )
+        if decisions is not None:
+            result = accept(result, decisions, str(baseline), now.date())
         if rows_out is not None:
             progress("writing rows", 0, 0)
             write_rows(result, subject.engine, rows_out, rows_limit)
@@ -159,7 +165,12 @@ class _Clock:
         self._last = now
 
 
-def _settle(config: Config | Mapping[str, Any] | str | Path | None, settings: Mapping[str, Any]) -> Config:
+def settle(config: Config | Mapping[str, Any] | str | Path | None, settings: Mapping[str, Any]) -> Config:
+    """Return a configuration with single settings on top of it; names of roles are taken as roles.
+
+    Raises:
+        ConfigError: a setting is unknown or out of range.
+    """
     if config is None:
         base = Config()
     elif isinstance(config, Config):

@@ -15,7 +15,8 @@ from typing import Annotated
 
 import typer
 
-from audit.cli import run, clean, convert, learn, checks, selftest  # noqa: F401  # isort: skip  # in the order of the help
+# in the order of the help
+from audit.cli import run, suggest, baseline, history, clean, convert, learn, checks, selftest  # noqa: F401  # isort: skip
 from audit.cli.common import app
 
 __all__ = ["app", "main"]

@@ -60,3 +60,14 @@ def _summary(check: Any) -> str:
     import inspect
 
     return (inspect.getdoc(check) or "").splitlines()[0]
+
+
+@app.command("schema")
+@reported
+def schema_command() -> None:
+    """Print the JSON schema of audit.yaml, for editors that complete and check settings."""
+    import json
+
+    from audit.config import config_schema
+
+    typer.echo(json.dumps(config_schema(), ensure_ascii=False, indent=1))

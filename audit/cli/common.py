@@ -35,7 +35,10 @@ DataArgument = Annotated[
 ]
 Reference = Annotated[str | None, typer.Option("--ref", help="Dataset to compare with.")]
 ConfigFile = Annotated[
-    str | None, typer.Option("--config", help="Settings; default: NAME.audit.yaml beside the data; none for none.")
+    str | None,
+    typer.Option(
+        "--config", envvar="AUDIT_CONFIG", help="Settings; default: NAME.audit.yaml beside the data; none for none."
+    ),
 ]
 KindOfData = Annotated[str | None, typer.Option("--kind", help="auto, tabular or trajectory: how the data is read.")]
 Select = Annotated[
@@ -52,13 +55,29 @@ CheckOptions = Annotated[
 ]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.", rich_help_panel=OUTPUT)]
 Sample = Annotated[
-    str | None, typer.Option("--sample", help="Most rows for distributions and models, or off.", rich_help_panel=LIMITS)
+    str | None,
+    typer.Option(
+        "--sample",
+        envvar="AUDIT_SAMPLE",
+        help="Most rows for distributions and models, or off.",
+        rich_help_panel=LIMITS,
+    ),
 ]
-Seed = Annotated[int | None, typer.Option("--seed", help="Of the sample and of models.", rich_help_panel=LIMITS)]
-Memory = Annotated[str | None, typer.Option("--memory", help="Of the SQL engine, such as 4GB.", rich_help_panel=LIMITS)]
-Threads = Annotated[int | None, typer.Option("--jobs", min=1, help="Processors to use.", rich_help_panel=LIMITS)]
+Seed = Annotated[
+    int | None, typer.Option("--seed", envvar="AUDIT_SEED", help="Of the sample and of models.", rich_help_panel=LIMITS)
+]
+Memory = Annotated[
+    str | None,
+    typer.Option("--memory", envvar="AUDIT_MEMORY", help="Of the SQL engine, such as 4GB.", rich_help_panel=LIMITS),
+]
+Threads = Annotated[
+    int | None, typer.Option("--jobs", envvar="AUDIT_JOBS", min=1, help="Processors to use.", rich_help_panel=LIMITS)
+]
 Spill = Annotated[
-    str | None, typer.Option("--spill", help="Folder for what does not fit into memory.", rich_help_panel=LIMITS)
+    str | None,
+    typer.Option(
+        "--spill", envvar="AUDIT_SPILL", help="Folder for what does not fit into memory.", rich_help_panel=LIMITS
+    ),
 ]
 
 

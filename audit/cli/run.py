@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
@@ -33,12 +33,7 @@ from audit.cli.common import (
     say,
     words,
 )  # fmt: skip
-
-if TYPE_CHECKING:
-    from audit.result import Result
-
-FORMATS = ("text", "json", "html")
-SUFFIXES = {".html": "html", ".htm": "html", ".json": "json", ".txt": "text"}
+from audit.cli.outputs import FORMATS, Style, render, targets, tell_problem, to_stdout, write
 
 
 @app.command("run")
@@ -76,7 +71,10 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
     ignore: Ignore = None,
     options: CheckOptions = None,
     fail_on: Annotated[
-        str | None, typer.Option("--fail-on", help="Exit with 1 from: fail, warn, never.", rich_help_panel=WHAT)
+        str | None,
+        typer.Option(
+            "--fail-on", envvar="AUDIT_FAIL_ON", help="Exit with 1 from: fail, warn, never.", rich_help_panel=WHAT
+        ),
     ] = None,
     formats: Annotated[
         list[str] | None,
@@ -89,6 +87,12 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
             "--output",
             help="File to write; '-' is stdout. The name's end tells the format.",
             rich_help_panel=OUTPUT,
+        ),
+    ] = None,
+    baseline: Annotated[
+        str | None,
+        typer.Option(
+            "--baseline", envvar="AUDIT_BASELINE", help="Decisions about known findings.", rich_help_panel=OUTPUT
         ),
     ] = None,
     rows_out: Annotated[
@@ -114,9 +118,10 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
 ) -> None:
     """Audit a dataset."""
     from audit.config import Config
+    from audit.errors import AuditError
     from audit.runner import run
 
-    targets = _targets(formats or [], outputs or [])
+    made = targets(formats or [], outputs or [])
     roles = {
         "label": label, "prediction": prediction, "probabilities": probabilities, "annotators": annotators,
         "time": time, "ingested": ingested, "key": key, "group": group, "split": split, "weight": weight,
@@ -128,25 +133,33 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
         "seed": seed, "memory": memory, "threads": threads, "spill": spill,
     }  # fmt: skip
     chosen = {name: value for name, value in given.items() if value not in (None, {}, ())}
-    color = colored(no_color)
+    style = Style(colored(no_color), verbose, include_samples)
     with progressing(show=not quiet and sys.stderr.isatty()) as progress:
-        result = run(
-            data,
-            config=Config() if config == "none" else config,
-            progress=progress,
-            rows_out=rows_out,
-            rows_limit=rows_limit,
-            **chosen,
-        )
-        for format_, path in targets:
-            if path != "-":
-                progress(f"writing {path}", 0, 0)
-                _write(result, format_, path, include_samples=include_samples, verbose=verbose)
-    _print(result, targets, color=color, quiet=quiet, verbose=verbose, include_samples=include_samples)
+        try:
+            result = run(
+                data,
+                config=Config() if config == "none" else config,
+                progress=progress,
+                rows_out=rows_out,
+                rows_limit=rows_limit,
+                baseline=baseline,
+                **chosen,
+            )
+        except AuditError as error:
+            typer.echo(tell_problem(error, data, made), nl=False)
+            raise
+        for target in made:
+            if target.path != "-":
+                progress(f"writing {target.path}", 0, 0)
+                write(result, target, style)
+    shown = to_stdout(made) or ("" if quiet else "text")
+    if shown:
+        text = render(result, shown, style)
+        typer.echo(text, nl=not text.endswith("\n"), color=style.color)
     if not quiet:
-        for _, path in targets:
-            if path != "-":
-                say(f"wrote {path}")
+        for target in made:
+            if target.path != "-":
+                say(f"wrote {target.path}")
         if rows_out is not None:
             say(f"wrote the rows behind the findings to {rows_out}")
     fail_on = result.settings["fail_on"]
@@ -154,57 +167,3 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
     if code == 3 and allow_errors:
         code = 1 if result.reaches(fail_on) else 0
     raise typer.Exit(code)
-
-
-def _targets(formats: list[str], outputs: list[str]) -> list[tuple[str, str]]:
-    """Pair each format with its output: the n-th --format belongs to the n-th -o."""
-    from pathlib import Path
-
-    from audit.errors import ConfigError, did_you_mean
-
-    for format_ in formats:
-        if format_ not in FORMATS:
-            raise ConfigError(f"unknown format '{format_}'{did_you_mean(format_, FORMATS)}")
-    targets = []
-    for i in range(max(len(formats), len(outputs))):
-        path = outputs[i] if i < len(outputs) else "-"
-        format_ = (
-            formats[i] if i < len(formats) else SUFFIXES.get(Path(path).suffix.lower(), "text" if path == "-" else "")
-        )
-        if not format_:
-            raise ConfigError(f"-o {path}: the name's end tells no format; add --format ({', '.join(FORMATS)})")
-        if path != "-" and not Path(path).absolute().parent.is_dir():
-            raise ConfigError(f"-o {path}: there is no folder {Path(path).absolute().parent}; make it first")
-        targets.append((format_, path))
-    if sum(path == "-" for _, path in targets) > 1:
-        raise ConfigError("two formats would go to stdout; give all but one of them a file with -o")
-    return targets
-
-
-def _write(result: Result, format_: str, path: str, *, include_samples: bool, verbose: bool) -> None:
-    from audit.files import write_text
-
-    write_text(path, _render(result, format_, color=False, verbose=verbose, include_samples=include_samples))
-
-
-def _render(result: Result, format_: str, *, color: bool, verbose: bool, include_samples: bool) -> str:
-    if format_ == "html":
-        return result.to_html(include_samples=include_samples)
-    if format_ == "json":
-        return result.to_json()
-    import shutil
-
-    from audit.report.formats.text import render_text
-
-    return render_text(result, color=color, verbose=verbose, width=shutil.get_terminal_size((100, 24)).columns)
-
-
-def _print(
-    result: Result, targets: list[tuple[str, str]], *, color: bool, quiet: bool, verbose: bool, include_samples: bool
-) -> None:
-    """Print the one format that goes to stdout: text, unless another was asked for."""
-    format_ = next((format_ for format_, path in targets if path == "-"), None)
-    if format_ is None and quiet:
-        return
-    text = _render(result, format_ or "text", color=color, verbose=verbose, include_samples=include_samples)
-    typer.echo(text, nl=not text.endswith("\n"), color=color)

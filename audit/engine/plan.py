@@ -32,6 +32,7 @@ from audit.facts import (
     Distinct,
     DuplicateCounts,
     DuplicateRows,
+    ExpectationSuite,
     Expression,
     Extremes,
     Fact,
@@ -246,6 +247,10 @@ class Engine:
         try:
             if isinstance(fact, DuplicateRows) and self._holds_a_key(fact.columns):
                 return DuplicateCounts(self.rows, 0, 0, 1 if self.rows else 0)
+            if isinstance(fact, ExpectationSuite):
+                from audit.engine.expectations import run_suite
+
+                return run_suite(fact.path, self.connection, self.source, self.row_id, self.columns)
             if isinstance(fact, SUSPECTS):
                 return answer_suspects(fact, self._scan, self.row_id, self.connection.rows)
             known = {need: self.answers[need] for need in prerequisites(fact)}
@@ -267,6 +272,7 @@ class Engine:
 _PROGRESS: Mapping[type[Fact], str] = {
     DuplicateRows: "looking for duplicate rows",
     KeyCount: "checking keys",
+    ExpectationSuite: "running expectations",
     CoMissing: "looking at patterns of absence",
     TimeBuckets: "counting periods",
     Conflicts: "looking for conflicting labels",

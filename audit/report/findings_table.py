@@ -33,6 +33,7 @@ class FindingRow:
     more_columns: int
     episodes: tuple[tuple[str, str], ...]
     more_episodes: int
+    accepted: str
     message: str
     effect: float | None
     affected: int | None
@@ -91,6 +92,7 @@ def finding_row(
         more_columns=len(finding.columns) - len(shown),
         episodes=tuple(places.link(name) for name in finding.episodes[:_MOST_EPISODES]),
         more_episodes=max(len(finding.episodes) - _MOST_EPISODES, 0),
+        accepted="" if finding.accepted is None else sentence(str(finding.accepted)),
         message=message_of(finding),
         effect=finding.effect,
         affected=finding.affected,
@@ -132,6 +134,8 @@ def _finding_facts(finding: Finding, places: Places, include_samples: bool) -> t
         ends = f"{amount(finding.interval.low, name)} to {amount(finding.interval.high, name)}"
         facts.append((f"{finding.interval.level:.0%} interval", f"{ends} ({visible(finding.interval.method, 60)})"))
     facts.append(("Basis", str(finding.basis)))
+    if finding.accepted is not None:
+        facts.append(("Baseline", sentence(str(finding.accepted))))
     if finding.segment:
         facts.append(("Segment", visible(finding.segment, 120)))
     if finding.episodes:

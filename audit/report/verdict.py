@@ -129,7 +129,7 @@ def actions(result: Result) -> tuple[tuple[Action, ...], int]:
     streams = result.dataset.reading is not None
     grouped: dict[str, list[Finding]] = {}
     for finding in result.findings:  # worst first, so the groups come worst first too
-        if finding.severity >= Severity.WARN:
+        if finding.severity >= Severity.WARN and finding.accepted is None:
             grouped.setdefault(finding.code, []).append(finding)
     found = [
         Action(code, title_of(names.get(code, code)), group[0], len(group), _columns(group), _episodes(group), streams)

@@ -1,9 +1,9 @@
-"""REP005: spellings of one category, and categories that came or went."""
+"""REP005: spellings of one category, categories that came or went, and values that are not among the expected."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +12,8 @@ from audit.checks import TABULAR, register
 from audit.checks.class_balance.labels import name_of, where_in
 from audit.checks.representativeness.columns import category_counts, count_of, is_identifier
 from audit.dataset import ColumnKind, Dataset, Kind
-from audit.facts import Asks, Facts, OnReference, Sample
+from audit.errors import ConfigError, did_you_mean
+from audit.facts import Asks, Facts, OnReference, Sample, ValueCounts, ValueCountTable, quote_name
 from audit.findings import Basis, Chart, Finding, Judgement, Measurement, NotEvaluated, Severity
 from audit.sample import Sampled
 from audit.stats.spelling import Variants, likely_typos, spelling_variants
@@ -40,6 +41,7 @@ class CategoryVariants:
         typos: whether to look for slips of the keyboard.
         unseen: share of rows in one new (or, of the reference, one lost) category that is worth a warning.
         significance: false alarm rate of new and lost categories in a column.
+        expected: all values that a column may hold, such as {"country": ["DE", "FR"]}; any other fails. NULL is fine.
     """
 
     code: ClassVar[str] = "REP005"
@@ -50,10 +52,15 @@ class CategoryVariants:
     typos: bool = True
     unseen: float = 0.005
     significance: float = 0.01
+    expected: dict[str, tuple[str, ...]] = field(default_factory=dict)
 
     def ask(self, data: Dataset) -> Asks | NotEvaluated:
         """Ask for the text columns, here and in the reference."""
         roles = data.roles
+        all_texts = data.of_kind(ColumnKind.TEXT)
+        for column in self.expected:
+            if column not in all_texts:
+                raise ConfigError(f"expected names no text column '{column}'{did_you_mean(column, all_texts)}")
         texts = tuple(c for c in data.of_kind(ColumnKind.TEXT) if c not in roles.key and c != roles.group)
         if not texts:
             return NotEvaluated("there is no text column besides keys and groups")
@@ -64,11 +71,14 @@ class CategoryVariants:
             "shared": shared,
             "sample": Sample(texts),
             "reference": OnReference(Sample(shared)) if shared else None,
+            "counts": {c: ValueCounts(c, top=MOST_CATEGORIES) for c in self.expected},
         }
 
     def judge(self, facts: Facts) -> Iterator[Judgement]:
-        """Judge each text column by itself, then against the reference."""
+        """Judge each text column by the declared categories, by itself, then against the reference."""
         sampled: Sampled = facts["sample"]
+        for column, table in facts["counts"].items():
+            yield self._unexpected(column, table)
         for column in facts["columns"]:
             codes, values = sampled.codes(column)
             if len(values) > MOST_CATEGORIES or is_identifier(sampled, column, text=True):
@@ -82,6 +92,28 @@ class CategoryVariants:
                 yield item
             if column in facts["shared"]:
                 yield from self._unseen(column, facts["reference"], sampled, respelt)
+
+    def _unexpected(self, column: str, table: ValueCountTable) -> Judgement:
+        rows = table.total if table.sampled_of is None else table.sampled_of
+        basis = Basis(table.total, rows, None if table.exact else 0)
+        allowed = set(self.expected[column])
+        other = [(v, n) for v, n in zip(table.values, table.counts, strict=True) if str(v) not in allowed]
+        count = sum(n for _, n in other) + table.rest
+        if not count:
+            return Measurement("unexpected_share", (column,), 0.0, basis, 0.0)
+        listed = ", ".join(f"'{name_of(value)}' ({n:,})" for value, n in other[:3]) + (", …" if len(other) > 3 else "")
+        values = ", ".join("'" + text.replace("'", "''") + "'" for text in self.expected[column])
+        name = quote_name(column)
+        return Finding(
+            self.code, (column,), Severity.FAIL,
+            f"{column}: {count:,} of {table.total:,} values are not among the {len(allowed):,} expected, limit 0: "
+            f"{listed}",
+            "unexpected_share", count / table.total, 0.0, basis, limit_source="options",
+            effect=min(1.0, 0.1 + count / table.total), affected=count,
+            where=f"({name} IS NOT NULL AND {name} NOT IN ({values}))",
+            remedy="Repair the values where the data enter, or add them to the expected ones if they are right.",
+            evidence={"values": {name_of(value): n for value, n in other[:LISTED]}},
+        )  # fmt: skip
 
     def _spellings(self, column: str, texts: list[str], counts: list[int], sampled: Sampled) -> Iterator[Judgement]:
         same = [v for v in spelling_variants(texts, counts) if _is_suspect(v, len(texts))]

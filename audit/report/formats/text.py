@@ -39,6 +39,7 @@ def render_text(result: Result, *, color: bool = False, verbose: bool = False, w
         _reading(result, paint, verbose, width) or _roles(result, paint, verbose, width),
         _not_evaluated(result, paint, verbose, width),
         _approximations(result, paint, width),
+        _baseline(result, paint, width),
         [*_summary(result, paint)],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
@@ -77,6 +78,8 @@ def _line(finding: Finding, name: str, paint: _Paint) -> str:
     subject = paint(name, "bold") + (f":{columns}" if columns else "")
     segment = f" [{visible(finding.segment, 60)}]" if finding.segment else ""
     severity = paint(finding.severity.label, finding.severity.label)
+    if finding.accepted is not None:
+        severity = paint(f"{finding.severity.label} ({sentence(str(finding.accepted))})", "dim")
     code = paint(visible(finding.code, 20), "bold")
     names = (*finding.columns, *finding.episodes[:_NAMED])
     return f"{subject}{segment} {code} {severity} {sentence(finding.message, names)}{_episodes(finding)}"
@@ -151,6 +154,16 @@ def _approximations(result: Result, paint: _Paint, width: int) -> list[str]:
     for text in result.approximations:
         lines += _wrap(visible(text, 300), width)
     return lines
+
+
+def _baseline(result: Result, paint: _Paint, width: int) -> list[str]:
+    use = result.baseline
+    if use is None:
+        return []
+    said = [f"{visible(use.path, 120)}: {plural(use.accepted, 'finding')} accepted"]
+    said += [f"no longer holds: {visible(text, 200)}" for text in use.expired]
+    said += [f"stale, its finding is gone: {visible(text, 200)}" for text in use.stale]
+    return [paint("baseline", "bold"), *(line for text in said for line in _wrap(text, width))]
 
 
 def _wrap(text: str, width: int) -> list[str]:
