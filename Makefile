@@ -68,7 +68,7 @@ COMPILE = env PIP_CONFIG_FILE=/dev/null PIP_INDEX_URL=https://pypi.org/simple PI
 # torch alone is held (requirements/torch.in says why), and comes without CUDA's packages.
 lock: $(VENV)/.ready ## Pin the newest versions of all dependencies in requirements/
 	$(COMPILE) --output-file requirements/core.lock pyproject.toml
-	$(COMPILE) --extra rl --extra test --extra dev --constraint requirements/core.lock --constraint requirements/torch.in \
+	$(COMPILE) --extra rl --extra gx --extra dagster --extra test --extra dev --constraint requirements/core.lock --constraint requirements/torch.in \
 	  --output-file requirements/all.lock pyproject.toml
 	$(COMPILE) --constraint requirements/torch.in --output-file requirements/d3rlpy.lock requirements/d3rlpy.in
 	$(BIN)/python scripts/lock_cpu_torch.py requirements/all.lock requirements/d3rlpy.lock
