@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from audit.engine.episodes.one_thread import one_thread
 from audit.engine.episodes.registry import answers
 from audit.engine.episodes.transition_model import Moving, MovingValues, grouped_sample, shifted
 from audit.engine.episodes.view import EpisodeView
@@ -19,6 +20,7 @@ MOST = 20_000
 
 
 @answers(ActionLag)
+@one_thread
 def action_lag(_fact: ActionLag, view: EpisodeView) -> ActionLagValues:
     """Explain the change by the state, and by the state with the action of t - 1, t and t + 1, on the same steps."""
     where: MovingValues = view.answer(Moving())
@@ -46,7 +48,9 @@ def action_lag(_fact: ActionLag, view: EpisodeView) -> ActionLagValues:
     for lag in LAGS:
         chosen = view.action_matrix(action_rows[lag][fine]).astype(np.float64)
         if t.discrete:
-            designs[lag] = np.concatenate([base, *(_products(states, chosen[:, [k]]) for k in range(chosen.shape[1]))], 1)
+            designs[lag] = np.concatenate(
+                [base, *(_products(states, chosen[:, [k]]) for k in range(chosen.shape[1]))], 1
+            )
         else:
             both = np.concatenate([states, chosen], axis=1)
             designs[lag] = np.concatenate([base, _features(both, 0, len(rows)).of(both)], axis=1)
