@@ -255,7 +255,8 @@ def _open_episodes(
         trajectory=describe(trajectories),
     )
     against = reference.engine.view if reference is not None and isinstance(reference.engine, EpisodeEngine) else None
-    return Subject(dataset, EpisodeEngine(EpisodeView(trajectories, config.sample, config.seed, against)))
+    threads = Limits(config.memory, config.threads, config.spill).thread_count
+    return Subject(dataset, EpisodeEngine(EpisodeView(trajectories, config.sample, config.seed, against), threads))
 
 
 def _open_table(

@@ -24,7 +24,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from restoring import Restored, restored
+from restoring import Restored, restored, told
 
 from audit.errors import CheckError
 from audit.findings import Severity
@@ -134,12 +134,12 @@ def line(data: str, defect: str, rate: float, answers: Sequence[Planted]) -> str
     if not INJECTORS[defect].detectable:
         met = "cannot be"
     codes = ", ".join(sorted({code for t in trials for code in t.codes})) or "nothing"
-    kinds = sorted({answer.restored.value for answer in answers if answer.restored}, reverse=True)
+    back = told([answer.restored for answer in answers if answer.restored])
     cells = [
         worst_and_mean([m.recall for m in steps]), worst_and_mean([m.precision for m in steps]),
         worst_and_mean([m.recall for m in episodes]), worst_and_mean([m.precision for m in episodes]),
     ]  # fmt: skip
-    return f"| {defect} | {data} | {rate:.0%} | {' | '.join(cells)} | {met} | {' / '.join(kinds) or '-'} | {codes} |"
+    return f"| {defect} | {data} | {rate:.0%} | {' | '.join(cells)} | {met} | {back} | {codes} |"
 
 
 def meets(matches: Sequence[Match]) -> bool:

@@ -93,8 +93,9 @@ class Features:
 
     def of(self, x: Floats) -> NDArray[np.float32]:
         """Return float32[n, shared]: 1, the inputs, their products, the cosines."""
-        z = np.clip((x - self.centre) / self.scale, -1e6, 1e6).astype(np.float32, copy=False)
-        out = np.empty((len(z), self.shared), dtype=np.float32)
+        z = (np.asarray(x, dtype=np.float32) - self.centre) / self.scale
+        np.clip(z, -1e6, 1e6, out=z)
+        out = np.empty((self.shared, len(z)), dtype=np.float32).T  # column by column, as it is filled
         out[:, 0] = 1.0
         out[:, 1 : 1 + self.inputs] = z
         clipped = np.clip(z, self.low, self.high)

@@ -30,19 +30,19 @@ def explained_beyond(
     Returns:
         lag -> share, at most 1; below 0 where the input only adds noise. Empty where nothing is left open.
     """
-    y = np.asarray(y, dtype=np.float64)
-    low, high = np.quantile(y, [0.25, 0.75], axis=0)
+    outputs = np.asarray(y, dtype=np.float64)
+    low, high = np.quantile(outputs, [0.25, 0.75], axis=0)
     reach = np.where(high > low, 1.5 * (high - low), np.inf)
-    y = np.clip(y, low - reach, high + reach)
-    spread = y.std(axis=0)
-    y = (y - y.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
-    left = np.mean(_residuals(baseline, y, fold) ** 2, axis=0)
+    outputs = np.clip(outputs, low - reach, high + reach)
+    spread = outputs.std(axis=0)
+    outputs = (outputs - outputs.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
+    left = np.mean(_residuals(baseline, outputs, fold) ** 2, axis=0)
     left = np.where(left > NOISE, left, 0.0)
     if not left.sum() > 0:
         return {}
     open_ = left > 0
     return {
-        lag: float(1.0 - np.mean(_residuals(design, y, fold)[:, open_] ** 2, axis=0).sum() / left.sum())
+        lag: float(1.0 - np.mean(_residuals(design, outputs, fold)[:, open_] ** 2, axis=0).sum() / left.sum())
         for lag, design in designs.items()
     }
 
@@ -53,7 +53,7 @@ def _residuals(design: Floats, y: NDArray[np.float64], fold: NDArray[np.int64]) 
     parts = [np.flatnonzero(fold == k) for k in range(folds)]
     grams = [design[mine].T @ design[mine] for mine in parts]
     rights = [design[mine].T @ y[mine] for mine in parts]
-    gram, right = sum(grams), sum(rights)
+    gram, right = np.sum(grams, axis=0), np.sum(rights, axis=0)
     ridge = 1e-6 * np.trace(gram) / len(gram) * np.eye(len(gram))
     out = np.empty_like(y)
     for k, mine in enumerate(parts):

@@ -26,6 +26,14 @@ FLOOR = 0.02
 FAR = 10.0
 """A residual of more than so many times the noise is an outlier: at least a fifth of the output's spread."""
 
+MOST_APART = 8
+"""Outputs that are each fitted by themselves at the start; more of them share the rows' weights."""
+FEW = 0.2
+"""Share of outliers in a group below which they say little about the group."""
+
+TOLD = 0.3
+"""Share of an output's variance that must be explained before its residuals say which rows are bad."""
+
 
 @dataclass(frozen=True, slots=True)
 class Fit:
@@ -95,24 +103,28 @@ def fit_trimmed(
     Returns:
         The fit; None where there are too few rows or groups.
     """
-    y = np.asarray(y, dtype=np.float64)
+    outputs = np.asarray(y, dtype=np.float64)
     groups = int(group.max()) + 1 if len(group) else 0
     if groups < FOLDS or len(y) < 30:
         return None
     fold = np.random.default_rng(seed).permutation(groups) % FOLDS
     made = make_features(x, choices, degree, cosines=cosines, seed=seed, bound=4.0)
-    after = np.zeros(len(y), dtype=bool) if follows is None else follows
-    state = _State(made, x, choice, y, group, fold, after)
+    after = np.zeros(len(outputs), dtype=bool) if follows is None else follows
+    state = _State(made, x, choice, outputs, group, fold, after)
     state.start(seed)
     for _ in range(rounds):
         state.solve(state.concentrate())
-    # once more with bounds and scales of what fits, and with all that fits, not the best half alone
-    keep = state.consistent()
-    made = make_features(x[keep], choices, degree, cosines=cosines, seed=seed)
-    state = _State(made, x, choice, y, group, fold, after)
-    state.solve(keep)
-    keep = state.consistent()
-    state.solve(keep)
+    # Twice more, with bounds and scales of what fits. The best half are the calm episodes, so the livelier ones come
+    # back first; those that still do not fit once the model knows them go for good.
+    for keep_of in (_State.consistent, _State.readmitted):
+        keep = keep_of(state)
+        made = make_features(x[keep], choices, degree, cosines=cosines, seed=seed)
+        state = _State(made, x, choice, outputs, group, fold, after)
+        state.solve(keep)
+        state.concentrate()
+    for _ in range(2):
+        state.solve(state.consistent())
+        state.concentrate()
     return Fit(state.features, state.weights, state.centre, state.spread, state.noise, state.explained(), fold)
 
 
@@ -150,19 +162,11 @@ class _State:
         design = self.design[mine].astype(np.float64)
         self.centre = np.median(self.y, axis=0)
         target = self.y[mine] - self.centre
-        p = design.shape[1]
-        weights = np.empty((p, target.shape[1]))
-        for j in range(target.shape[1]):
-            own = target[:, j]
-            least = 1e-3 * float(np.median(np.abs(own))) or 1e-9
-            importance = np.ones(len(own))
-            for _ in range(iterations):
-                weighted = design * importance[:, None]
-                gram = weighted.T @ design
-                weights[:, j] = _solve(gram + 1e-6 * np.trace(gram) / p * np.eye(p), weighted.T @ own)
-                rest = np.abs(own - design @ weights[:, j])
-                importance = 1.0 / np.maximum(rest, max(least, 0.1 * float(np.median(rest))))
-                importance /= importance.mean()
+        if target.shape[1] <= MOST_APART:
+            parts = [_least_absolute(design, target[:, [j]], iterations) for j in range(target.shape[1])]
+            weights = np.concatenate(parts, axis=1)
+        else:
+            weights = _least_absolute(design, target, iterations)
         self.weights = np.repeat(weights[None], FOLDS + 1, axis=0)
         self.residual = self.y - self.centre - self.design @ weights
         self._measure(np.ones(len(self.y), dtype=bool))
@@ -178,7 +182,7 @@ class _State:
             block = self.design[mine].astype(np.float64)
             grams.append(block.T @ block)
             rights.append(block.T @ target[mine])
-        gram, right = sum(grams), sum(rights)
+        gram, right = np.sum(grams, axis=0), np.sum(rights, axis=0)
         ridge = 1e-6 * np.trace(gram) / p * np.eye(p)
         parts = [(gram - grams[k], right - rights[k]) for k in range(FOLDS)] + [(gram, right)]
         self.weights = np.stack([_solve(g + ridge, r) for g, r in parts])
@@ -195,7 +199,10 @@ class _State:
         middle = self.residual[self.half]
         noise = np.median(np.abs(middle - np.median(middle, axis=0)), axis=0) / NORMAL_MAD
         self.noise = np.maximum(noise, FLOOR * self.spread)
-        self.z = (np.abs(self.residual) / self.noise).max(axis=1)
+        # an output that nothing explains would make every row look bad
+        told = self.explained() >= TOLD
+        told = told if told.any() else np.ones_like(told)
+        self.z = (np.abs(self.residual) / self.noise)[:, told].max(axis=1)
 
     def scores(self) -> NDArray[np.float64]:
         """float64[G]: how badly each group fits, 0 to `FAR`."""
@@ -209,8 +216,7 @@ class _State:
         chosen = np.zeros(self.groups, dtype=bool)
         chosen[order[:enough]] = True
         self.half = chosen[self.group]
-        limit = max(6.0, float(np.quantile(self.z[self.half], 0.5)))
-        return np.asarray(self.half & self._calm(limit))
+        return np.asarray(self.half & self._calm(self._limit(6.0)))
 
     def consistent(self) -> Flags:
         """Keep all groups that fit about as well as the best half, without their outliers."""
@@ -219,12 +225,23 @@ class _State:
         middle = float(np.median(scores[best]))
         width = float(np.median(np.abs(scores[best] - middle))) / NORMAL_MAD
         fine = scores <= middle + 6.0 * width + 0.5
-        return np.asarray(fine[self.group] & self._calm(FAR))
+        return np.asarray(fine[self.group] & self._calm(self._limit(FAR)))
+
+    def readmitted(self) -> Flags:
+        """Keep all groups in which outliers are few, without their outliers."""
+        far = np.bincount(self.group, self.z > FAR, self.groups) / np.maximum(self.sizes, 1)
+        few = max(FEW, 2.0 * float(np.median(far)))
+        return np.asarray((far < few)[self.group] & self._calm(self._limit(FAR)))
+
+    def _limit(self, least: float) -> float:
+        """Return the score up to which a row may stay: half of the best half does, whatever the scores."""
+        return max(least, float(np.median(self.z[self.half])))
 
     def _calm(self, limit: float) -> Flags:
         calm = self.z <= limit
-        calm[1:] &= ~(self.follows[1:] & (self.z[:-1] > limit))
-        return calm
+        after = calm.copy()
+        after[1:] &= ~self.follows[1:] | calm[:-1]
+        return np.asarray(after if after[self.half].mean() >= 0.25 else calm)
 
     def explained(self) -> NDArray[np.float64]:
         """Share of the variance explained in the best half, by moments in which outliers count little, in two ways.
@@ -243,7 +260,24 @@ class _State:
             total = float(np.mean(np.minimum(own, cap) ** 2))
             by_moments = 1.0 - float(np.mean(np.minimum(rest, cap) ** 2)) / total if total > 0 else 0.0
             shares.append(max(by_middle, by_moments))
-        return np.clip(np.array(shares), -1.0, 1.0)
+        return np.asarray(np.clip(np.array(shares), -1.0, 1.0))
+
+
+def _least_absolute(design: NDArray[np.float64], target: NDArray[np.float64], iterations: int) -> NDArray[np.float64]:
+    """Minimise the sum of the lengths of the rows' residuals (of their absolute values, with one output)."""
+    size = np.median(np.abs(target), axis=0)
+    size = np.where(size > 0, size, np.maximum(np.abs(target).max(axis=0), 1e-9))
+    scaled = target / size
+    p = design.shape[1]
+    importance = np.ones(len(design))
+    for _ in range(iterations):
+        weighted = design * importance[:, None]
+        gram = weighted.T @ design
+        weights = _solve(gram + 1e-6 * np.trace(gram) / p * np.eye(p), weighted.T @ scaled)
+        rest = np.linalg.norm(scaled - design @ weights, axis=1)
+        importance = 1.0 / np.maximum(rest, max(1e-3, 0.1 * float(np.median(rest))))
+        importance /= importance.mean()
+    return np.asarray(weights * size)
 
 
 def _solve(gram: NDArray[np.float64], right: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -259,8 +293,8 @@ def _design(features: Features, base: NDArray[np.float32], choice: Ints | None) 
     c = features.by_choice
     own = np.zeros((len(base), features.choices, c), dtype=np.float32)
     own[np.arange(len(base)), choice] = base[:, :c]
-    own = own.reshape(len(base), -1)
-    return own if c == features.shared else np.concatenate([base, own], axis=1)
+    flat = own.reshape(len(base), -1)
+    return flat if c == features.shared else np.concatenate([base, flat], axis=1)
 
 
 def _predict(

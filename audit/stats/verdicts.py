@@ -13,6 +13,7 @@ from audit.stats.trimmed_regression import FAR
 LEAST_SHARE = 0.2
 TIMES_USUAL = 5.0
 TIMES_SCORE = 2.5
+LEAST_SCORE = 3.0
 WIDTHS = 10.0
 
 
@@ -59,7 +60,7 @@ def episode_scores(score: NDArray[np.floating], judged: NDArray[np.bool_], offse
     usual = float(np.median(best))
     width = float(np.median(np.abs(best - usual))) / NORMAL_MAD
     many = (share >= max(LEAST_SHARE, TIMES_USUAL * usual_share)) & (far >= 2)
-    high = (mean >= TIMES_SCORE * max(usual, 0.8)) & (mean >= usual + WIDTHS * width) & (count >= 5)
+    high = (mean >= max(TIMES_SCORE * usual, LEAST_SCORE)) & (mean >= usual + WIDTHS * width) & (count >= 5)
     return EpisodeScores(mean, share, usual_share, usual, seen & (many | high))
 
 

@@ -59,13 +59,14 @@ def timeout_as_terminal(t: Trajectories, rate: float, random: Random) -> Corrupt
 
 
 def _timeouts(t: Trajectories) -> Flags:
-    """Return bool[N]: last steps of episodes at the step limit (else: of the longest episodes) that are truncated."""
+    """Return bool[N]: last steps that are truncated and not terminated, at the step limit (else: the longest length)."""
     at = np.zeros(t.rows, dtype=bool)
     if t.truncated is None or not t.episodes:
         return at
     limit = t.step_limit if t.step_limit is not None else int(t.lengths.max())
     at[t.last_rows] = t.lengths[t.lengths > 0] == limit
-    return np.asarray(at & t.truncated)
+    at &= t.truncated
+    return at if t.terminated is None else at & ~t.terminated
 
 
 @injector(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from audit.engine.episodes.one_thread import one_thread
 from audit.engine.episodes.registry import answers
 from audit.engine.episodes.transition_model import Moving, MovingValues, grouped_sample, shifted
 from audit.engine.episodes.view import EpisodeView
@@ -19,6 +20,7 @@ MOST = 20_000
 
 
 @answers(ActionLag)
+@one_thread
 def action_lag(_fact: ActionLag, view: EpisodeView) -> ActionLagValues:
     """Explain the change by the state, and by the state with the action of t - 1, t and t + 1, on the same steps."""
     where: MovingValues = view.answer(Moving())

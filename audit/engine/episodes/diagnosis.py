@@ -93,7 +93,7 @@ def diagnose(view: EpisodeView, model: Model, good: Flags, judged: Flags, scores
     slightly = scores.outlying | (scores.mean > 1.2 * max(scores.usual, 0.8)) | (scores.share > 0.05)
     suspects = _steps_of(view, judged, np.flatnonzero(slightly), scores.mean)
     if len(suspects.episodes):
-        _lags(view, model, good, suspects, scores.usual, found)
+        _lags(view, model, good, suspects, found, usual=scores.usual)
     left = _steps_of(view, judged, np.flatnonzero(found.kind == UNEXPLAINED), scores.mean)
     if len(left.episodes):
         _scales(view, model, good, left, found)
@@ -128,7 +128,7 @@ def _logged(model: Model, good: Flags, residual: Floats) -> Floats:
     return np.asarray(np.log1p(np.abs(residual[:, good]) / model.fit.noise[good]).mean(axis=1))
 
 
-def _lags(view: EpisodeView, model: Model, good: Flags, suspects: _Suspects, usual: float, found: Diagnosis) -> None:
+def _lags(view: EpisodeView, model: Model, good: Flags, suspects: _Suspects, found: Diagnosis, *, usual: float) -> None:
     """Try the actions of the neighbouring steps, on the steps that have all of them."""
     lags = [lag for lag in (-1, 0, 1) if lag != model.lag]
     fine = np.ones(len(suspects.rows), dtype=bool)
@@ -146,7 +146,7 @@ def _lags(view: EpisodeView, model: Model, good: Flags, suspects: _Suspects, usu
         # twice the log likelihood ratio of normal residuals, each at most 5 noises: a chance hit is ruled out
         gained = (tried.mean(np.minimum(with_own, 5.0) ** 2 - np.minimum(other, 5.0) ** 2)) * count
         outlying = found.kind[tried.episodes] == UNEXPLAINED
-        better = (then <= np.where(outlying, COLLAPSE, 0.8) * now) & (then <= max(1.5 * usual, 0.3)) & (count >= 2)
+        better = (then <= np.where(outlying, COLLAPSE, 0.8) * now) & (then <= max(2.0 * usual, 0.5)) & (count >= 2)
         sure = gained > 2.0 * np.log(max(len(found.kind), 2)) + 20.0
         hit = tried.episodes[better & sure]
         found.kind[hit] = LAGGED
@@ -168,13 +168,14 @@ def _order(view: EpisodeView, model: Model, good: Flags, suspects: _Suspects, fo
         own = slice(starts[place], starts[place + 1])
         span = slice(t.offsets[episode], t.offsets[episode + 1])
         candidates = t.observations[span][:, entries] / noise
-        finite = np.isfinite(candidates).all(axis=1)
-        aims = np.isfinite(target[own]).all(axis=1)
+        finite = np.asarray(np.isfinite(candidates).all(axis=1))
+        aims = np.asarray(np.isfinite(target[own]).all(axis=1))
         if finite.sum() < 5 or aims.sum() < 5:
             continue
         tree = cKDTree(np.where(finite[:, None], candidates, 1e30))
-        distance, hit = tree.query(np.where(aims[:, None], target[own], -1e30), p=np.inf, distance_upper_bound=NEAR)
-        found_one = np.isfinite(distance)
+        near = tree.query(np.where(aims[:, None], target[own], -1e30), p=np.inf, distance_upper_bound=NEAR)
+        distance, hit = np.asarray(near[0]), np.asarray(near[1])
+        found_one = np.asarray(np.isfinite(distance), dtype=bool)
         here = suspects.rows[own] - t.offsets[episode]
         stride = hit[found_one] - here[found_one]
         moved = float(np.mean(found_one)), float(np.mean(stride == 1)) if len(stride) else 0.0

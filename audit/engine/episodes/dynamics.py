@@ -6,6 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.engine.episodes.diagnosis import diagnose
+from audit.engine.episodes.hard_regions import excuse
+from audit.engine.episodes.one_thread import one_thread
 from audit.engine.episodes.registry import answers
 from audit.engine.episodes.step_faults import step_faults
 from audit.engine.episodes.transition_model import CHUNK, Model, Moving, MovingValues, TransitionModel, shifted
@@ -17,10 +19,13 @@ from audit.stats.verdicts import episode_scores
 EXPLAINED = 0.6
 """Share of an entry's change that must be explained before residuals of this entry are judged."""
 PERIODS = (2.0 * np.pi, 360.0)
-SEVERAL = 5
+SEVERAL = 3
+OFTEN = 5
+MOST_STOPS = 4
 
 
 @answers(Dynamics)
+@one_thread
 def dynamics(_fact: Dynamics, view: EpisodeView) -> DynamicsValues:
     """Fit on a sample, score every step, judge episodes, diagnose those that stand out, classify the other steps."""
     t = view.trajectories
@@ -41,6 +46,7 @@ def dynamics(_fact: Dynamics, view: EpisodeView) -> DynamicsValues:
         )
         return _none(view, reason, explained, used, model.fitted)
     judged, score, entry = _score(view, model, good)
+    excuse(view, model, judged, score)
     scores = episode_scores(score, judged, t.offsets)
     found = diagnose(view, model, good, judged, scores)
     far = judged & (score > FAR) & (found.kind == 0)[view.episode_of_row]
@@ -91,23 +97,35 @@ def _score(
         if not len(rows):
             continue
         z = multiples(model, good, model.residuals(view, rows))
-        after = view.following[0][rows][:, places]
-        z[((after == ends[0]) | (after == ends[1])).any(axis=1)] = 0.0  # at an end stop, motion is not free
+        after = view.following[0][rows]
+        stopped = np.zeros(len(rows), dtype=bool)
+        for j, values in zip(places.tolist(), ends, strict=True):
+            if len(values):
+                stopped |= np.isin(after[:, j], values)
+        if stopped.any():
+            judged[rows[stopped]] = False
+            rows, z = rows[~stopped], z[~stopped]
         worst = z.argmax(axis=1)
         score[rows] = np.minimum(z[np.arange(len(rows)), worst], 1e6)
         entry[rows] = places[worst]
     return judged, score, entry
 
 
-def _end_stops(view: EpisodeView, entries: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return float32[2, q]: the lowest and highest value of each entry where several steps reach it exactly, else NaN.
+def _end_stops(view: EpisodeView, entries: NDArray[np.int64]) -> list[NDArray[np.float32]]:
+    """Return, for each entry, the values at which it ends in several episodes exactly, as their highest or lowest.
 
     Velocities are clipped and joints have stops; a model of the free motion is wrong there, and rightly so.
     """
-    ends = np.full((2, len(entries)), np.nan, dtype=np.float32)
-    for place, j in enumerate(entries.tolist()):
-        column = view.trajectories.observations[:, j]
-        for side, end in enumerate((np.nanmin(column), np.nanmax(column))):
-            if np.isfinite(end) and int((column == end).sum()) >= SEVERAL:
-                ends[side, place] = end
+    t = view.trajectories
+    starts = t.offsets[:-1][t.lengths > 0]
+    ends = []
+    for j in entries.tolist():
+        column = t.observations[:, j]
+        both = np.concatenate([np.minimum.reduceat(column, starts), np.maximum.reduceat(column, starts)])
+        both = both[np.isfinite(both)]
+        values, counts = np.unique(both, return_counts=True)
+        several = counts >= SEVERAL
+        found = list(values[several][np.argsort(-counts[several], kind="stable")[:MOST_STOPS]])
+        found += [end for end in (values[:1], values[-1:]) if len(end) and (column == end[0]).sum() >= OFTEN]
+        ends.append(np.unique(np.concatenate([np.atleast_1d(v) for v in found])) if found else values[:0])
     return ends

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import Any
 
@@ -77,9 +76,8 @@ def _sum_up(array: NDArray[np.floating[Any]]) -> dict[str, NDArray[Any]]:
     rows, columns = array.shape
     step = max(_CHUNK // max(columns, 1), 1)
     first = array[:step].astype(np.float64)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", RuntimeWarning)  # a column without a finite value
-        shift = np.nan_to_num(np.nanmean(np.where(np.isfinite(first), first, np.nan), axis=0))
+    usable = np.isfinite(first)
+    shift = np.where(usable, first, 0.0).sum(axis=0) / np.maximum(usable.sum(axis=0), 1)
     n, nan = np.zeros(columns, dtype=np.int64), np.zeros(columns, dtype=np.int64)
     low, high = np.full(columns, np.inf), np.full(columns, -np.inf)
     powers = np.zeros((3, columns))

@@ -95,7 +95,7 @@ def frozen_sensors(_fact: FrozenSensors, view: EpisodeView) -> FrozenSensorValue
         if not own.any():
             continue
         if j != WHOLE:
-            stuck.update({e: j for e in _stuck_episodes(view, own)})
+            stuck.update(dict.fromkeys(_stuck_episodes(view, own), j))
         starts, pairs = equal_runs(own)
         if habitual_repeats(pairs, sure=SURE):
             habitual.append(j)

@@ -45,7 +45,7 @@ def step_faults(view: EpisodeView, model: Model, good: Flags, judged: Flags, far
         starts, stops = t.offsets[episodes], t.offsets[episodes + 1]
         for start, stop in zip(starts.tolist(), stops.tolist(), strict=True):
             kinds[start:stop] = 0
-        _walk(view, model, good, judged & ~far, far, starts, stops, kinds)
+        _walk(view, model, good, fine=judged & ~far, far=far, starts=starts, stops=stops, kinds=kinds)
     return kinds
 
 
@@ -53,6 +53,7 @@ def _walk(
     view: EpisodeView,
     model: Model,
     good: Flags,
+    *,
     fine: Flags,
     far: Flags,
     starts: Places,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.engine.episodes.one_thread import one_thread
 from audit.engine.episodes.registry import answers
 from audit.engine.episodes.view import EpisodeView
 from audit.episode_facts.sensors import FrozenSensors, FrozenSensorValues
@@ -22,7 +23,7 @@ MOST_FITTED = 30_000
 """Steps that a model is fitted on: it has at most a few hundred weights."""
 BLOCK = 1_000
 """Most steps of a group: long episodes are cut into blocks, so that there are groups enough to leave out."""
-CHUNK = 65_536
+CHUNK = 16_384
 
 
 def usable(view: EpisodeView) -> Flags:
@@ -164,6 +165,7 @@ def inputs(view: EpisodeView, states: Floats, action_rows: Places) -> tuple[NDAr
 
 
 @answers(TransitionModel)
+@one_thread
 def transition_model(fact: TransitionModel, view: EpisodeView) -> Model | None:
     """Fit a polynomial; where it explains little, try random cosines, too, and keep the better."""
     where: MovingValues = view.answer(Moving())

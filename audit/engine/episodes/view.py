@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from dataclasses import dataclass, field
 from functools import cached_property
+from threading import Lock
 from typing import Any
 
 import numpy as np
@@ -34,6 +36,8 @@ class EpisodeView:
     seed: int
     reference: EpisodeView | None = None
     _answers: dict[Fact, Any] = field(default_factory=dict, repr=False)
+    _locks: defaultdict[Fact, Lock] = field(default_factory=lambda: defaultdict(Lock), repr=False)
+    _guard: Lock = field(default_factory=Lock, repr=False)
 
     def answer(self, fact: Fact) -> Any:
         """Return the answer to a fact, computed at most once; facts that rest on others ask here, too.
@@ -41,9 +45,12 @@ class EpisodeView:
         Raises:
             Exception: whatever the fact's function raises.
         """
-        if fact not in self._answers:
-            self._answers[fact] = ANSWERS[type(fact)](fact, self)
-        return self._answers[fact]
+        with self._guard:
+            own = self._locks[fact]
+        with own:  # who comes second waits for the first; facts rest on one another in one direction only
+            if fact not in self._answers:
+                self._answers[fact] = ANSWERS[type(fact)](fact, self)
+            return self._answers[fact]
 
     @property
     def rows(self) -> int:
