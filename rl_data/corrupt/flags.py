@@ -59,7 +59,7 @@ def timeout_as_terminal(t: Trajectories, rate: float, random: Random) -> Corrupt
 
 
 def _timeouts(t: Trajectories) -> Flags:
-    """Return bool[N]: last steps that are truncated and not terminated, at the step limit (else: the longest length)."""
+    """Return bool[N]: last steps that are only truncated, at the step limit (else: at the longest length)."""
     at = np.zeros(t.rows, dtype=bool)
     if t.truncated is None or not t.episodes:
         return at
