@@ -147,8 +147,8 @@ def describe(one: PolicyEvaluation, true: float) -> str:
     shown = " ".join(f"{name} {getattr(one, name).estimate:.1f}" for name in METHODS)
     bounds = f"[{gae.interval.low:.1f}, {gae.interval.high:.1f}]" if gae.interval else "-"
     return (
-        f"true {true:.1f} {bounds} {shown} ess {gae.diagnostics.get('ess', 0):.1f} of whole episodes "
-        f"{one.wis.diagnostics.get('ess', 0):.1f} ood {one.diagnostics['out_of_distribution']:.2f} {gae.trust}"
+        f"true {true:.1f} {bounds} {shown} ess {gae.diagnostics.get('ess', 0):.1f} "
+        f"ood {one.diagnostics['out_of_distribution']:.2f} {gae.trust}"
     )
 
 

@@ -25,8 +25,8 @@ from rl_data.evaluation import importance
 from rl_data.evaluation.behaviour import Behaviour, behaviour
 from rl_data.evaluation.bootstrap import critics_interval, mean_interval, percentiles, resamples
 from rl_data.evaluation.coverage import out_of_distribution
-from rl_data.evaluation.evaluation import Evaluation, Trust
-from rl_data.evaluation.fqe import FQEConfig, Values, fit
+from rl_data.evaluation.evaluation import Evaluation, Interval, Trust
+from rl_data.evaluation.fqe import FQEConfig, Values, bounds, fit
 from rl_data.evaluation.gae_returns import episode_returns, fold_weights, held_out
 from rl_data.evaluation.logged import Logged, logged
 from rl_data.policies import Policy
@@ -48,7 +48,8 @@ class EvaluationConfig:
         refits: critics for each fold, each on its own bootstrap resample of the episodes.
         replicates: bootstrap resamples of the intervals of WIS and PDIS.
         level: of the intervals.
-        least_ess: fewer effective episodes than that, and importance-weighted numbers are refused.
+        least_ess: fewer effective episodes than that, and numbers are refused: the critic's too, since nothing then
+            shows whether it is right.
         most_weight_error: if the mean weight of whole episodes, which is 1 if they were enough, is off by more, what is
             missing are rare episodes with large weights, and importance-weighted numbers are refused.
         most_out_of_distribution: a larger share of untried actions, and numbers of the critic are refused; 0.05 is what
@@ -208,6 +209,9 @@ class _Estimators:
             "behaviour_nll": self.known.nll,
             "calibration_error": self.known.calibration_error,
         }
+        if ratios is not None:
+            whole = importance.episode_weights(ratios, data.offsets)
+            shared["ess"] = importance.effective_sample_size(whole)
         critic_reasons = self._critic_reasons(shared, float(start_values.mean()))
         curve = tuple(self.gae(ratios, lam, shared, critic_reasons) for lam in CURVE)
         return PolicyEvaluation(
@@ -236,17 +240,16 @@ class _Estimators:
         )
         used = np.minimum(ratios, config.clip_c)
         horizon = math.ceil(1.0 / max(1.0 - config.gamma * lam, 1e-3))
-        ess = importance.effective_sample_size(importance.episode_weights(used, self.data.offsets, horizon))
+        ahead = importance.effective_sample_size(importance.episode_weights(used, self.data.offsets, horizon))
         diagnostics = {
-            "ess": ess,
-            "ess_horizon": float(horizon),
+            "ess": shared["ess"],
+            "ess_within_horizon": ahead,
+            "horizon": float(horizon),
             "clipped_rho": float((ratios > config.clip_rho).mean()),
             "clipped_c": float((ratios > config.clip_c).mean()),
             "mean_ratio": float(ratios.mean()),
         }
         reasons = [*critic_reasons, *self.known.reasons(config.most_calibration_error)]
-        if ess < config.least_ess:
-            reasons.append(_few(ess, config.least_ess, f"over the {horizon} steps that lambda {lam:g} looks ahead"))
         by_critic = held_out(by_member, self.fold_of_episode, self.folds)
         return self._from_critics("gae", by_critic, tuple(reasons), settings, diagnostics)
 
@@ -278,7 +281,7 @@ class _Estimators:
                 "would see are missing"
             )
         if ess < config.least_ess:
-            reasons.append(_few(ess, config.least_ess, "over whole episodes"))
+            reasons.append(_few(ess, config.least_ess))
         cut = float(data.rows.truncated[data.rows.offsets[1:] - 1].double().mean())
         if cut > 0.05 and data.step_limit is None:
             reasons.append(f"{cut:.0%} of the episodes were cut, and what they would have returned later is missing")
@@ -325,6 +328,8 @@ class _Estimators:
                 f"the critic's value {value:.4g} lies outside of all logged returns ({low:.4g} to {high:.4g}): it is "
                 "extrapolated"
             )
+        if shared.get("ess", math.inf) < self.config.least_ess:
+            found.append(_few(shared["ess"], self.config.least_ess))
         return tuple(found)
 
     def _from_critics(
@@ -337,6 +342,8 @@ class _Estimators:
     ) -> Evaluation:
         estimate = float(by_critic.mean())
         interval = critics_interval(by_critic, level=self.config.level)
+        low, high = bounds(self.data.rows, self.config.gamma)
+        interval = Interval(max(interval.low, low), min(interval.high, high), interval.level)
         diagnostics = {
             **diagnostics,
             "critic_std": float(by_critic.mean(1).std()),
@@ -361,5 +368,5 @@ def _nothing(method: str, gamma: float, reason: str, settings: Mapping[str, floa
     return Evaluation(method, float("nan"), None, gamma, Trust.NOTHING, (reason,), settings)
 
 
-def _few(ess: float, limit: float, where: str) -> str:
-    return f"the logged episodes count as {ess:.1f} episodes of the policy {where} (limit {limit:g})"
+def _few(ess: float, limit: float) -> str:
+    return f"the logged episodes count as {ess:.1f} episodes of the policy (limit {limit:g})"
