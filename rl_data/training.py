@@ -256,7 +256,7 @@ def _means(recent: Sequence[Metrics]) -> dict[str, float]:
     return dict(zip(names, torch.stack(means).tolist(), strict=True))
 
 
-def _description(
+def _description(  # noqa: PLR0917  # the arrays and settings of one step, in its order
     name: str, learner: Learner, settings: Settings, rows: Transitions, init_from: Path | None, freeze: Sequence[str]
 ) -> dict[str, Any]:
     """Return what `config.json` says: all that the weights depend on."""

@@ -186,7 +186,7 @@ def _suggest(trial: Any, name: str, allowed: Range | Choice) -> Any:
     return trial.suggest_categorical(name, list(allowed))
 
 
-def _value(
+def _value(  # noqa: PLR0917  # the arrays and settings of one step, in its order
     learning: Trajectories,
     selecting: Trajectories,
     learner: str,

@@ -204,7 +204,7 @@ def _mean_return(rows: Transitions, gamma: float) -> float:
 
 
 @torch.no_grad()
-def _values(
+def _values(  # noqa: PLR0917  # the arrays and settings of one step, in its order
     critics: Critics,
     rows: Transitions,
     policy: Policy,
