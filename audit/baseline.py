@@ -31,8 +31,6 @@ from audit.errors import ConfigError, did_you_mean
 from audit.findings import Acceptance, Finding, Outcome, Severity, Status
 from audit.result import BaselineUse, Result
 
-VERSION = 1
-
 
 class Decision(BaseModel):
     """One decision about one finding."""
@@ -72,7 +70,7 @@ class Baseline(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    version: Literal[1] = VERSION
+    version: Literal[1] = 1
     dataset: str | None = Field(default=None, description="the dataset that the decisions are about")
     findings: tuple[Decision, ...] = ()
 
@@ -127,7 +125,7 @@ def _first_problem(error: ValidationError) -> str:
 def baseline_text(baseline: Baseline) -> str:
     """Return a baseline as YAML."""
     body = baseline.model_dump(mode="json", exclude_defaults=True)
-    body = {"version": VERSION, **body, "findings": body.get("findings", [])}
+    body = {"version": 1, **body, "findings": body.get("findings", [])}
     head = "# Findings that are known, with the reason of each; `audit run --baseline` reads this file.\n"
     return head + yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120)
 
@@ -179,7 +177,8 @@ def prune(baseline: Baseline, result: Mapping[str, Any], today: dt.date) -> tupl
     """Return the decisions that still hold for the findings of a result, and those that were taken out."""
     present = {finding["fingerprint"] for finding in result["findings"]}
     judged = {o["code"] for o in result["outcomes"] if o["status"] in ("pass", "warn", "fail")}
-    kept, gone = [], []
+    kept: list[Decision] = []
+    gone: list[Decision] = []
     for decision in baseline.findings:
         stale = decision.fingerprint not in present and (not decision.code or decision.code in judged)
         (gone if stale or not decision.holds(today) else kept).append(decision)

@@ -248,10 +248,10 @@ class Result:
     settings: Mapping[str, Any] = field(default_factory=dict)
     approximations: tuple[str, ...] = ()
     reference: DatasetSummary | None = None
-    learning: Learning | None = None
-    baseline: BaselineUse | None = None
     episodes: tuple[EpisodeSummary, ...] = ()
     episode_totals: EpisodeTotals | None = None
+    learning: Learning | None = None
+    baseline: BaselineUse | None = None
 
     @property
     def findings(self) -> tuple[Finding, ...]:

@@ -17,10 +17,11 @@ from typing import Any, ClassVar
 
 from great_expectations.compatibility import pydantic
 from great_expectations.core import ExpectationValidationResult
-from great_expectations.execution_engine import ExecutionEngine, PandasExecutionEngine
+from great_expectations.execution_engine.execution_engine import ExecutionEngine
+from great_expectations.execution_engine.pandas_execution_engine import PandasExecutionEngine
 from great_expectations.expectations.expectation import BatchExpectation
 from great_expectations.expectations.expectation_configuration import ExpectationConfiguration
-from great_expectations.render import LegacyRendererType, RenderedStringTemplateContent
+from great_expectations.render.components import LegacyRendererType, RenderedStringTemplateContent
 from great_expectations.render.renderer.renderer import renderer
 from great_expectations.render.renderer_configuration import RendererConfiguration, RendererValueType
 
@@ -69,7 +70,7 @@ class ExpectAudit(BatchExpectation):
         self,
         metrics: dict[str, Any],
         runtime_configuration: dict[str, Any] | None = None,
-        execution_engine: ExecutionEngine | None = None,
+        execution_engine: ExecutionEngine[Any] | None = None,
     ) -> ExpectationValidationResult | dict[str, Any]:
         if not isinstance(execution_engine, PandasExecutionEngine):
             raise AuditError("audits run on pandas batches; use a pandas data source, or `audit run` where the data is")
@@ -80,7 +81,7 @@ class ExpectAudit(BatchExpectation):
         return {"success": result.ok(self.fail_on), "result": _said(result, self.fail_on)}
 
     @classmethod
-    def _prescriptive_template(cls, renderer_configuration: RendererConfiguration) -> RendererConfiguration:
+    def _prescriptive_template(cls, renderer_configuration: RendererConfiguration[Any]) -> RendererConfiguration[Any]:
         renderer_configuration.add_param(name="fail_on", param_type=RendererValueType.STRING)
         renderer_configuration.add_param(name="select", param_type=RendererValueType.ARRAY)
         renderer_configuration.template_str = f"{cls.subject()} must find nothing at $fail_on or above."

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from audit._version import __version__
@@ -57,7 +57,9 @@ def _of_column(facts: ColumnFacts, suggestion: Suggestion) -> Iterator[dict[str,
         yield _expectation("expect_column_values_to_be_unique", column=name)
     if facts.categories:
         yield _expectation("expect_column_values_to_be_in_set", column=name, value_set=list(facts.categories))
-    ranges = next((c.value for c in suggestion.changes if (c.code, c.option) == ("REP006", "ranges")), {})
+    ranges: Mapping[str, Any] = next(
+        (c.value for c in suggestion.changes if (c.code, c.option) == ("REP006", "ranges")), {}
+    )
     if name in ranges and facts.column.kind is ColumnKind.NUMERIC:
         low, high = ranges[name]
         yield _expectation("expect_column_values_to_be_between", column=name, min_value=low, max_value=high)

@@ -69,7 +69,7 @@ def _arm(arm: Arm) -> Cells:
 def _estimates(arm: Arm) -> list[Cells]:
     if arm.estimates is None:
         return []
-    rows = []
+    rows: list[Cells] = []
     for name in ("gae", "fqe", "wis", "pdis", "dr", "plain"):
         found: Mapping[str, Any] = arm.estimates[name]
         value = number(found["value"]) if found["value"] is not None else "refused"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 import pytest
 
@@ -12,10 +14,10 @@ dagster = pytest.importorskip("dagster", reason="needs the package dagster")
 GOOD = pd.DataFrame({"order": range(200), "amount": [10.0 + i % 7 for i in range(200)]})
 
 
-def evaluation(frame: pd.DataFrame, **settings: object) -> object:
+def evaluation(frame: pd.DataFrame, **settings: Any) -> Any:
     from audit.interop.dagster import audit_check
 
-    @dagster.asset
+    @dagster.asset  # type: ignore[untyped-decorator]  # Dagster is skipped where it is not installed
     def orders() -> pd.DataFrame:
         return frame
 
