@@ -34,7 +34,8 @@ class DuplicateEpisodeValues:
         split: the split of each episode where the source names one; else empty.
         same_source: whether all episodes come from one file, or the source does not say.
         seeds_differ: bool[E], a duplicate that was recorded with another seed than its original.
-        repetitive: share of steps that are equal to some other step: where it is high, equal runs are no surprise.
+        repetitive: share of the steps, copies of episodes left out, that occur five times or more: where it is high,
+            equal runs are no surprise.
     """
 
     original: NDArray[np.int64]

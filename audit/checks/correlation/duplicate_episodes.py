@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -39,7 +39,8 @@ class DuplicateAndOverlappingEpisodes:
 
     Options:
         window: steps of a run that two episodes may not share.
-        repetitive: share (0 to 1) of steps equal to another one above which equal episodes are no surprise.
+        repetitive: share (0 to 1) of steps that occur five times or more, copies left out, above which equal episodes
+            are no surprise.
         overlap: share (0 to 1) of an episode's steps that may lie in runs which an earlier one has.
     """
 
@@ -49,7 +50,7 @@ class DuplicateAndOverlappingEpisodes:
     kinds: ClassVar[Kind] = TRAJECTORY
 
     window: int = 10
-    repetitive: float = 0.5
+    repetitive: float = 0.2
     overlap: float = 0.1
 
     def ask(self, data: Dataset) -> Asks | NotEvaluated:
@@ -70,11 +71,11 @@ class DuplicateAndOverlappingEpisodes:
         rows = int(s.lengths.sum())
         basis = Basis(rows, rows)
         copies = (v.original != np.arange(len(v.original))) & (v.rows > 0)
-        natural = _natural(v, copies, self.repetitive)
+        natural = v.repetitive > self.repetitive
         yield from self._copies(s, v, copies, basis, natural=natural, weighted=facts["weighted"])
         if natural:
             yield NotEvaluated(
-                f"overlaps: {percent(v.repetitive)} of the steps are equal to another one, so that equal runs are no "
+                f"overlaps: {percent(v.repetitive)} of the steps occur five times or more, so that equal runs are no "
                 "surprise",
                 EPISODE,
             )
@@ -156,12 +157,6 @@ class DuplicateAndOverlappingEpisodes:
             affected=int(v.rows[shared].sum()), episodes=ids,
             remedy="Take them out of one of the two before either is used to judge what was learned from the other.",
         )  # fmt: skip
-
-
-def _natural(v: DuplicateEpisodeValues, copies: NDArray[Any], limit: float) -> bool:
-    """Whether steps repeat by themselves, beyond what whole copies make of it."""
-    steps = max(int(v.rows.sum()), 1)
-    return v.repetitive - float(v.rows[copies].sum()) / steps > limit
 
 
 def _across(v: DuplicateEpisodeValues, copies: Flags) -> Flags:

@@ -76,7 +76,9 @@ class ActionAlignment:
         if d.reason:
             yield NotEvaluated(f"single episodes: {d.reason}", ACTION)
             return
-        yield from self._episodes(s, d).judge(Basis(rows, rows))
+        episodes = self._episodes(s, d)
+        if lag.gain or episodes.lagged.any():  # else there is nothing that could lag
+            yield from episodes.judge(Basis(rows, rows))
 
     def _episodes(self, s: EpisodeStructureValues, d: DynamicsValues) -> LaggedEpisodes:
         lagged = d.episode_kind == EPISODE_KINDS.index("lagged")

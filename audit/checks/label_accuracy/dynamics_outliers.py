@@ -94,7 +94,7 @@ class DynamicsOutliers:
     kinds: ClassVar[Kind] = TRAJECTORY
 
     fail: float = 0.01
-    steps: float = 0.0001
+    steps: float = 0.0003
     fail_steps: float = 0.05
 
     def ask(self, _data: Dataset) -> Asks | NotEvaluated:

@@ -29,9 +29,9 @@ class RewardAlignment:
         reward, refitted without the episodes that fit worst, explains it far better with shifted rewards.
     Why it matters: credit goes to the wrong action. Where rewards are smooth it hardly matters; with goals, collisions
         and other sharp rewards it teaches the step after the right one.
-    What to do: `audit clean` shifts the rewards back where one shift wins by a wide margin in nearly all episodes, and
-        proposes it elsewhere; the step at the edge, which loses its reward, is dropped. Constant and sparse rewards
-        cannot show a shift.
+    What to do: let `audit clean` shift the rewards back. It does so where one shift wins by a wide margin in nearly all
+        episodes, and proposes it elsewhere; the step at the edge, which loses its reward, is dropped. Constant and
+        sparse rewards cannot show a shift.
 
     Options:
         fail: share (0 to 1) of lagged episodes above which the check fails; below it warns.

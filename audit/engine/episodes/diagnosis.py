@@ -41,6 +41,7 @@ FACTORS: tuple[tuple[float, str], ...] = (
 )
 SIGN = 2
 MOST_STEPS = 200_000
+MOST_SAID = 7.0
 STEPS_EACH = 64
 """Steps of an episode that are tried with each factor."""
 TRIED = 24
@@ -93,7 +94,7 @@ def diagnose(view: EpisodeView, model: Model, good: Flags, judged: Flags, scores
     slightly = scores.outlying | (scores.mean > 1.2 * max(scores.usual, 0.8)) | (scores.share > 0.05)
     suspects = _steps_of(view, judged, np.flatnonzero(slightly), scores.mean)
     if len(suspects.episodes):
-        _lags(view, model, good, suspects, found, usual=scores.usual)
+        _lags(view, model, good, suspects, scores, found=found)
     left = _steps_of(view, judged, np.flatnonzero(found.kind == UNEXPLAINED), scores.mean)
     if len(left.episodes):
         _scales(view, model, good, left, found)
@@ -128,26 +129,27 @@ def _logged(model: Model, good: Flags, residual: Floats) -> Floats:
     return np.asarray(np.log1p(np.abs(residual[:, good]) / model.fit.noise[good]).mean(axis=1))
 
 
-def _lags(view: EpisodeView, model: Model, good: Flags, suspects: _Suspects, found: Diagnosis, *, usual: float) -> None:
-    """Try the actions of the neighbouring steps, on the steps that have all of them."""
-    lags = [lag for lag in (-1, 0, 1) if lag != model.lag]
-    fine = np.ones(len(suspects.rows), dtype=bool)
-    for lag in lags:
-        fine &= shifted(view, suspects.rows, lag)[1]
-    tried = _Suspects(suspects.rows[fine], suspects.own[fine], suspects.episodes)
-    if not len(tried.rows):
-        return
-    count = np.bincount(tried.own, minlength=len(tried.episodes))
-    with_own = _badness(model, good, model.residuals(view, tried.rows))
-    now = tried.mean(with_own)
-    for lag in lags:
+def _lags(
+    view: EpisodeView, model: Model, good: Flags, suspects: _Suspects, scores: EpisodeScores, *, found: Diagnosis
+) -> None:
+    """Try the actions of the neighbouring steps, each on the steps that have one."""
+    outlying = found.kind[suspects.episodes] == UNEXPLAINED
+    for lag in (-1, 0, 1):
+        fine = shifted(view, suspects.rows, lag)[1]
+        if lag == model.lag or not fine.any():
+            continue
+        tried = _Suspects(suspects.rows[fine], suspects.own[fine], suspects.episodes)
+        count = np.bincount(tried.own, minlength=len(tried.episodes))
+        with_own = _badness(model, good, model.residuals(view, tried.rows))
         other = _badness(model, good, model.residuals(view, tried.rows, lag))
-        then = tried.mean(other)
-        # twice the log likelihood ratio of normal residuals, each at most 5 noises: a chance hit is ruled out
-        gained = (tried.mean(np.minimum(with_own, 5.0) ** 2 - np.minimum(other, 5.0) ** 2)) * count
-        outlying = found.kind[tried.episodes] == UNEXPLAINED
-        better = (then <= np.where(outlying, COLLAPSE, 0.8) * now) & (then <= max(2.0 * usual, 0.5)) & (count >= 2)
-        sure = gained > 2.0 * np.log(max(len(found.kind), 2)) + 20.0
+        now, then = tried.mean(with_own), tried.mean(other)
+        # twice the log likelihood ratio of normal residuals, each at most 7 noises: a chance hit is ruled out
+        gained = tried.mean(np.minimum(with_own, MOST_SAID) ** 2 - np.minimum(other, MOST_SAID) ** 2) * count
+        usual = np.maximum(max(2.0 * scores.usual, 0.5), 0.2 * now)
+        better = (then <= np.where(outlying, COLLAPSE, 0.8) * now) & (then <= usual) & (count >= 2)
+        chance = 2.0 * np.log(max(len(found.kind), 2)) + 20.0
+        # where outliers are common, some of them look like a lag by chance: then one or two of them say nothing
+        sure = gained > chance * (4.0 if scores.usual_share > 0.05 else 1.0)
         hit = tried.episodes[better & sure]
         found.kind[hit] = LAGGED
         found.lag[hit] = lag

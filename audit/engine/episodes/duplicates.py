@@ -18,6 +18,8 @@ Places = NDArray[np.int64]
 
 SPLITS = ("split", "fold", "subset", "partition")
 SEEDS = ("seed", "reset_seed")
+OFTEN = 5
+"""Occurrences from which on a step repeats by itself: windows that were cut with overlap repeat it less often."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +70,7 @@ def duplicate_episodes(fact: DuplicateEpisodes, view: EpisodeView) -> DuplicateE
     return DuplicateEpisodeValues(
         original, t.lengths, overlap, partner, in_reference, overlap_reference, _splits(view),
         t.source_files is None or len(np.unique(t.source_files)) <= 1, _other_seed(view, original),
-        _repetitive(own.steps),
+        _repetitive(own.steps[~np.repeat(copies, t.lengths)]),
     )  # fmt: skip
 
 
@@ -134,8 +136,11 @@ def _other_seed(view: EpisodeView, original: Places) -> Flags:
 
 
 def _repetitive(steps: Hashes) -> float:
+    """Return the share of the steps whose content occurs at least `OFTEN` times."""
     if not len(steps):
         return 0.0
     ordered = np.sort(steps)
-    fresh = 1 + int((ordered[1:] != ordered[:-1]).sum())
-    return 1.0 - fresh / len(ordered)
+    if len(ordered) >= OFTEN and not (ordered[OFTEN - 1 :] == ordered[: 1 - OFTEN]).any():
+        return 0.0
+    _, counts = np.unique(ordered, return_counts=True)
+    return float(counts[counts >= OFTEN].sum() / len(ordered))

@@ -46,7 +46,7 @@ def dynamics(_fact: Dynamics, view: EpisodeView) -> DynamicsValues:
         )
         return _none(view, reason, explained, used, model.fitted)
     judged, score, entry = _score(view, model, good)
-    excuse(view, model, judged, score)
+    excuse(view, lambda rows: model.points(view, rows), model.group_of >= 0, judged, score)
     scores = episode_scores(score, judged, t.offsets)
     found = diagnose(view, model, good, judged, scores)
     far = judged & (score > FAR) & (found.kind == 0)[view.episode_of_row]

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from audit.engine.episodes.hard_regions import excuse
 from audit.engine.episodes.one_thread import one_thread
 from audit.engine.episodes.registry import answers
 from audit.engine.episodes.reward_model import Model, RewardFit, Trusted, inputs, shifted_rewards
@@ -88,6 +89,7 @@ def _by_model(view: EpisodeView, model: Model, lag: int) -> RewardModelValues:
         if len(rows):
             predicted[rows] = model.predict(view, rows)
             score[rows] = np.minimum(np.abs(rewards[at] - predicted[rows]) / noise, 1e6)
+    excuse(view, lambda rows: _points(view, rows), model.group_of >= 0, judged, score)
     scores = episode_scores(score, judged, t.offsets)
     kind = np.where(scores.outlying, UNEXPLAINED, 0).astype(np.int8)
     lags = np.zeros(t.episodes, dtype=np.int8)
@@ -109,6 +111,10 @@ def _by_model(view: EpisodeView, model: Model, lag: int) -> RewardModelValues:
     return RewardModelValues(
         "", None, float(model.fit.explained[0]), judged, score, outlying, kind, lags, scores.mean, details
     )
+
+
+def _points(view: EpisodeView, rows: NDArray[np.int64]) -> Floats:
+    return np.concatenate([view.trajectories.observations[rows], view.action_matrix(rows)], axis=1, dtype=np.float64)
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,6 +16,9 @@ SURE = 4
 SHORT = 2
 """Equal pairs from which on a run counts where the sensor has no habit of repeating itself."""
 JUMP = 1.5
+STEP = 0.75
+"""A run that holds a value of its own may end with a usual step, as noise does; a rest ends with a smaller one."""
+DISTINCT = 0.8
 FEWEST_STEPS = 10
 COMMON = 0.9
 
@@ -103,7 +106,8 @@ def frozen_sensors(_fact: FrozenSensors, view: EpisodeView) -> FrozenSensorValue
         keep = pairs >= SHORT
         starts, pairs = starts[keep], pairs[keep]
         ratio = _jumps(view, moving if j == WHOLE else [j], starts + pairs, equal)
-        if not len(starts) or not len(ratio) or np.median(ratio) < JUMP:
+        least = STEP if _anywhere(view, j, starts) else JUMP
+        if not len(starts) or not len(ratio) or np.median(ratio) < least:
             continue
         mark = np.zeros(t.rows + 1, dtype=np.int64)
         np.add.at(mark, starts + 1, 1)
@@ -140,6 +144,13 @@ def _jumps(
         total += np.minimum(np.nan_to_num(after, nan=0.0, posinf=0.0) / np.median(change), 10.0)
         used += 1
     return total / used if used else np.empty(0)
+
+
+def _anywhere(view: EpisodeView, entry: int, starts: NDArray[np.int64]) -> bool:
+    """Whether the runs of an entry (or of all) hold different values, unlike a closed gripper or a contact."""
+    observations = view.trajectories.observations
+    values = observations[starts] if entry == WHOLE else observations[starts, entry]
+    return len(values) > 1 and len(np.unique(values, axis=0)) >= DISTINCT * len(values)
 
 
 def _stuck_episodes(view: EpisodeView, equal: NDArray[np.bool_]) -> list[int]:

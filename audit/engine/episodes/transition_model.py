@@ -139,6 +139,13 @@ class Model:
         lag = self.lag if lag is None else lag
         return self.changes(view, rows) - self.predict(view, states, shifted(view, rows, lag)[0], rows)
 
+    def points(self, view: EpisodeView, rows: Places) -> NDArray[np.float64]:
+        """Return float64[n, ...]: state and action, choices one-hot."""
+        action_rows = shifted(view, rows, self.lag)[0]
+        return np.concatenate(
+            [view.trajectories.observations[rows], view.action_matrix(action_rows)], axis=1, dtype=np.float64
+        )
+
     def predict(
         self, view: EpisodeView, states: Floats, action_rows: Places, rows: Places | None = None
     ) -> NDArray[np.float64]:
