@@ -73,7 +73,7 @@ def test_a_policy_far_from_the_data_gets_no_number() -> None:
     process = random_process(seed=1, ending=0.02)  # 50 steps an episode: weights of whole episodes are hopeless
     behaviour = np.tile([0.95, 0.05], (4, 1))
     found = evaluate(process.record(behaviour, 60, seed=0), Table(behaviour[:, ::-1].copy()), replace(QUICK, refits=1))
-    for one in (found.wis, found.pdis, found.dr):
+    for one in (found.gae, found.fqe, found.wis, found.pdis, found.dr):
         assert one.trust is not Trust.NUMBER
         assert one.value is None
         assert any("count as" in reason for reason in one.reasons)
