@@ -23,7 +23,7 @@ def folder(tmp_path: Path) -> Path:
     good = pd.DataFrame({"order": range(200), "amount": [10.0 + i % 7 for i in range(200)]})
     good.to_parquet(tmp_path / "good.parquet")
     good.assign(order=0).to_parquet(tmp_path / "bad.parquet")
-    good.assign(amount=[None] * 20 + [1.0 + i % 9 for i in range(180)]).to_parquet(tmp_path / "gaps.parquet")
+    good.assign(amount=good["amount"].where(good.index >= 20)).to_parquet(tmp_path / "gaps.parquet")
     (tmp_path / "settings.yaml").write_text("roles: {key: order}\nselect: [COM001, KEY002, FRE001]\n")
     return tmp_path
 
