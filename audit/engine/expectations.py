@@ -49,10 +49,11 @@ def run_suite(
     with _quiet():
         try:
             import great_expectations as gx
+            from great_expectations.data_context.types.base import ProgressBarsConfig
         except ModuleNotFoundError as error:
             raise ConfigError(_NEEDED) from error
         context = gx.get_context(mode="ephemeral")
-        context.variables.progress_bars = {"globally": False}
+        context.variables.progress_bars = ProgressBarsConfig(globally=False)
         try:
             placed = [_placed(one, place) for place, one in enumerate(suite["expectations"])]
             made = gx.ExpectationSuite(name=str(suite.get("name") or "suite"), expectations=placed)
@@ -60,8 +61,12 @@ def run_suite(
             raise ConfigError(f"the suite {path} is refused: {' '.join(str(error).split())[:300]}") from error
         batch = context.data_sources.pandas_default.read_dataframe(numbered)
         done = batch.validate(made, result_format="COMPLETE")
-    ordered = sorted(done.results, key=lambda one: one.expectation_config.meta[_PLACE])
+    ordered = sorted(done.results, key=_place)
     return ExpectationResults(made.name, len(rows), tuple(_result(one, rows) for one in ordered))
+
+
+def _place(result: Any) -> int:
+    return int(result.expectation_config.meta[_PLACE])
 
 
 def _placed(expectation: Mapping[str, Any], place: int) -> dict[str, Any]:

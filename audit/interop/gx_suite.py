@@ -57,9 +57,8 @@ def _of_column(facts: ColumnFacts, suggestion: Suggestion) -> Iterator[dict[str,
         yield _expectation("expect_column_values_to_be_unique", column=name)
     if facts.categories:
         yield _expectation("expect_column_values_to_be_in_set", column=name, value_set=list(facts.categories))
-    ranges: Mapping[str, Any] = next(
-        (c.value for c in suggestion.changes if (c.code, c.option) == ("REP006", "ranges")), {}
-    )
+    known = (c.value for c in suggestion.changes if (c.code, c.option) == ("REP006", "ranges"))
+    ranges: Mapping[str, Any] = next(known, {})
     if name in ranges and facts.column.kind is ColumnKind.NUMERIC:
         low, high = ranges[name]
         yield _expectation("expect_column_values_to_be_between", column=name, min_value=low, max_value=high)
