@@ -6,7 +6,8 @@ Three sets, recorded here: CartPole at random, 40,000 steps; CartPole at random 
 defect that needs timeouts; Pendulum at random, 200 episodes of 200 steps. Each defect of `rl_data.corrupt` is planted
 at each rate with each seed, and audited with the checks that should find it. `audit.selftest` says what counts as
 found. For defects whose repair is exact the expected repairs are made, and the outcome is compared byte by byte.
-`--write` puts the tables into docs/detection.md.
+`--write` puts the tables into docs/detection.md. `--held-out` plants the same defects into environments and policies
+that nobody looked at while the limits of the checks were chosen.
 """
 
 from __future__ import annotations
@@ -36,6 +37,11 @@ from rl_data.trajectories import Trajectories
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "detection.md"
 SETS = ("CartPole", "CartPole, limit 25", "Pendulum")
+HELD_OUT = {
+    "Acrobot": ("Acrobot-v1", {"episodes": 60}),
+    "MountainCar": ("MountainCar-v0", {"episodes": 100}),
+    "MountainCarContinuous": ("MountainCarContinuous-v0", {"episodes": 30}),
+}
 CLEAN_SEEDS = 5
 RECALL, PRECISION, QUARANTINED = 0.95, 0.90, 0.005
 """The targets."""
@@ -64,6 +70,9 @@ class Clean:
 @functools.cache
 def recorded(name: str, seed: int = 0) -> Trajectories:
     """Return a clean set."""
+    if name in HELD_OUT:
+        env_id, size = HELD_OUT[name]
+        return record(env_id, seed=seed, **size)
     if name == "Pendulum":
         return record("Pendulum-v1", episodes=200, seed=seed)
     limit = {"max_episode_steps": 25} if "limit" in name else {}
@@ -151,9 +160,10 @@ def meets(matches: Sequence[Match]) -> bool:
 
 def jobs(arguments: argparse.Namespace) -> list[Job]:
     """Return everything that is to be run."""
-    made = [Job(data, "", 0.0, seed) for data in SETS for seed in range(CLEAN_SEEDS)] if not arguments.only else []
+    sets = tuple(HELD_OUT) if arguments.held_out else SETS
+    made = [Job(data, "", 0.0, seed) for data in sets for seed in range(CLEAN_SEEDS)] if not arguments.only else []
     for defect in arguments.only or INJECTORS:
-        for data in SETS:
+        for data in sets:
             if "limit" in data and defect != "timeout_as_terminal":
                 continue
             rates = [*arguments.rates, 1.0] if defect in WHOLE else arguments.rates
@@ -172,6 +182,7 @@ def main() -> None:
     parser.add_argument("--rates", type=float, nargs="+", default=[0.1, 0.3])
     parser.add_argument("--only", nargs="+", default=[], choices=list(INJECTORS), metavar="NAME")
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--held-out", action="store_true")
     parser.add_argument("--write", action="store_true")
     arguments = parser.parse_args()
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -188,7 +199,7 @@ def main() -> None:
     if arguments.write:
         from pages import put
 
-        put(PAGE, "detect", table)
+        put(PAGE, "held-out" if arguments.held_out else "detect", table)
 
 
 def report(wanted: Sequence[Job], done: Sequence[Planted | Clean]) -> list[str]:

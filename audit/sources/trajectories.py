@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
+from threading import Thread
 
 from audit.dataset import Column, ColumnKind, TrajectoryInfo
 from audit.errors import SourceError
@@ -41,6 +43,8 @@ def open_trajectories(data: object, kind: str = "auto") -> Trajectories | None:
     try:
         if kind == "auto" and path.suffix.lower() not in _ONLY_TRAJECTORIES and formats.detect(path) is None:
             return None
+        # half a second of imports that the facts need anyway, while Arrow decodes the file in threads of its own
+        Thread(target=import_module, args=("sklearn.ensemble",), daemon=True).start()
         return formats.read(path)
     except PermissionError as error:
         raise SourceError(f"no permission to read {path}; ask its owner for read access, or copy it") from error

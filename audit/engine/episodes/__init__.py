@@ -54,8 +54,10 @@ class EpisodeEngine:
         with threadpool_limits(1, user_api="blas"):
             if self.threads <= 1:
                 return {fact: attempt(fact) for fact in wanted}
-            with ThreadPoolExecutor(self.threads) as pool:
-                return dict(zip(wanted, pool.map(attempt, wanted), strict=True))
+            # The last asked for, models and hashes, take longest and come first; some threads wait for one another.
+            with ThreadPoolExecutor(2 * self.threads + 1) as pool:
+                made = dict(zip(reversed(wanted), pool.map(attempt, reversed(wanted)), strict=True))
+            return {fact: made[fact] for fact in wanted}
 
 
 def _words(fact: Fact) -> str:
