@@ -36,16 +36,17 @@ METHODS = ("gae", "fqe", "dr", "wis", "pdis", "plain")
 
 @dataclass(frozen=True)
 class Task:
-    """An environment, the discount, and how much is recorded."""
+    """An environment, the discount, how much is recorded, and how many episodes are played for the truth."""
 
     env_id: str
     gamma: float
     steps: int
+    rollouts: int = 200
     datasets: tuple[str, ...] = ("mixed", "random")
 
 
 TASKS = (
-    Task("CartPole-v1", 0.99, 60_000),
+    Task("CartPole-v1", 0.99, 60_000, 1_000),
     Task("Acrobot-v1", 0.99, 60_000),
     Task("Pendulum-v1", 0.95, 30_000),
 )
@@ -68,7 +69,8 @@ def main() -> None:
             continue
         policies = list(candidates(task, options.seed))
         truth = [
-            rollout(task.env_id, policy, episodes=200, gamma=task.gamma, seed=9, parallel=50) for policy in policies
+            rollout(task.env_id, policy, episodes=task.rollouts, gamma=task.gamma, seed=9, parallel=50)
+            for policy in policies
         ]
         discounted = np.array([played.discounted.mean() for played in truth])
         print(task.env_id, "true returns", discounted.round(1).tolist(), flush=True)
