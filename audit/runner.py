@@ -317,9 +317,10 @@ def _cases(config: Config) -> Iterator[Case]:
 
 
 def _for_kind(cases: list[Case], kind: Kind, config: Config) -> list[Case]:
-    """Leave out the checks of other kinds of data, but for those that the user asked for by name."""
+    """Leave out the checks of other kinds of data and those to opt in to, but for what the user asked for by name."""
     asked = select(config.select, ()) if config.select else set()
-    return [case for case in cases if kind & case.check.kinds or case.code in asked]
+    fitting = [case for case in cases if kind & case.check.kinds or case.code in asked]
+    return [case for case in fitting if not getattr(case.check, "opt_in", False) or case.options or case.code in asked]
 
 
 def ask_all(cases: list[Case], data: Dataset) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import multiprocessing
 from collections.abc import Callable
 from pathlib import Path
 
@@ -125,6 +126,11 @@ def dataset(name: str, make: Callable[[Path], None]) -> Path:
     path = FOLDER / f"{name}.parquet"
     if not path.exists():
         half = path.with_suffix(".tmp")
-        make(half)
+        # in a process of its own: a child's peak memory begins with what its parent held when it was started
+        maker = multiprocessing.get_context("spawn").Process(target=make, args=(half,))
+        maker.start()
+        maker.join()
+        if maker.exitcode:
+            raise SystemExit(f"{path} could not be made")
         half.rename(path)
     return path

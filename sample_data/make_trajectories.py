@@ -121,7 +121,7 @@ def sets() -> dict[str, Trajectories]:
         "cartpole_planted": planted(other_cartpole, CARTPOLE_FAULTS),
         "pendulum_clean": pendulum,
         "pendulum_planted": planted(other_pendulum, PENDULUM_FAULTS),
-        "pendulum_late_planted": planted(other_pendulum, (("rew_lag1", 1.0),)),
+        "pendulum_late_planted": planted(other_pendulum, (("rew_lag1", 1.0), ("next_observation_copied", 0.1))),
         "log_clean": logged(stamped(log, dt.datetime(2024, 12, 20, tzinfo=dt.UTC)), successes=10),
         "log_planted": logged(log_faults(stamped(lazy, dt.datetime(2023, 5, 4, tzinfo=dt.UTC))), successes=0),
     }

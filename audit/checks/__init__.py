@@ -32,8 +32,9 @@ class Check(Protocol):
     """A check: options as fields, facts in, judgements out.
 
     Class variables: `code` (three capitals and three digits, never reused), `name` (short, kebab-case), `dimension`
-    (one of `findings.DIMENSIONS`), `kinds` (the kinds of dataset that it can judge). The docstring has a first line and
-    the three parts of `HEADINGS`: it is the manual that `audit explain` prints.
+    (one of `findings.DIMENSIONS`), `kinds` (the kinds of dataset that it can judge), and, where a check needs to be
+    told what to do, `opt_in` = True: it takes part only where it is selected or has options. The docstring has a first
+    line and the three parts of `HEADINGS`: it is the manual that `audit explain` prints.
     """
 
     code: ClassVar[str]

@@ -25,7 +25,7 @@ def degree_for(inputs: int, rows: int) -> int:
     """Return the highest degree (1 to 3) whose polynomial of so many inputs stays small, also against the rows.
 
     >>> degree_for(4, 50_000), degree_for(12, 50_000), degree_for(52, 50_000), degree_for(4, 200)
-    (3, 2, 1, 1)
+    (3, 2, 1, 2)
     """
     for degree, most in ((3, MOST_CUBIC), (2, MOST_SQUARE)):
         terms = comb(inputs + degree, degree)

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 REPOSITORY = Path(__file__).parents[2]
+PLUGIN = "audit.interop.pytest_plugin"
 
 
 def session(folder: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "pytest", "-p", "audit.interop.pytest_plugin", "-p", "no:cacheprovider", *options]
+    installed = any(point.value == PLUGIN for point in entry_points(group="pytest11"))
+    plugin = [] if installed else ["-p", PLUGIN]
+    command = [sys.executable, "-m", "pytest", *plugin, "-p", "no:cacheprovider", *options]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=120, check=False,
                           env={"PYTHONPATH": str(REPOSITORY), "PATH": "/usr/bin:/bin"})  # fmt: skip
 

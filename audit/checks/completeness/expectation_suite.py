@@ -37,6 +37,7 @@ class SuiteOfExpectations:
     name: ClassVar[str] = "expectation-suite"
     dimension: ClassVar[str] = "completeness"
     kinds: ClassVar[Kind] = TABULAR
+    opt_in: ClassVar[bool] = True
 
     suite: str | None = None
 
