@@ -194,7 +194,11 @@ def main() -> None:
             done.append(answer)
             if sys.stderr.isatty():
                 print(f"\r{number + 1} of {len(wanted)}", end="", file=sys.stderr, flush=True)
-    table = [*report(wanted, done), "", f"{len(wanted)} audits in {time.perf_counter() - started:,.0f} s."]
+    table = [
+        *report(wanted, done, arguments.held_out),
+        "",
+        f"{len(wanted)} audits in {time.perf_counter() - started:,.0f} s.",
+    ]
     print("\n".join(table))
     if arguments.write:
         from pages import put
@@ -202,8 +206,8 @@ def main() -> None:
         put(PAGE, "held-out" if arguments.held_out else "detect", table)
 
 
-def report(wanted: Sequence[Job], done: Sequence[Planted | Clean]) -> list[str]:
-    """Return both tables as lines."""
+def report(wanted: Sequence[Job], done: Sequence[Planted | Clean], misses_only: bool) -> list[str]:
+    """Return both tables as lines; on request of the first one only what misses the target."""
     groups: dict[tuple[str, str, float], list[Planted]] = defaultdict(list)
     cleans: dict[str, list[Clean]] = defaultdict(list)
     for job, answer in zip(wanted, done, strict=True):
@@ -216,7 +220,12 @@ def report(wanted: Sequence[Job], done: Sequence[Planted | Clean]) -> list[str]:
         "| target met | bytes restored | found by |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
-    lines += list(dict.fromkeys(line(data, defect, rate, answers) for (defect, data, rate), answers in groups.items()))
+    rows = list(dict.fromkeys(line(data, defect, rate, answers) for (defect, data, rate), answers in groups.items()))
+    met = [row for row in rows if "| yes |" in row]
+    if misses_only:
+        rows = [row for row in rows if "| **no** |" in row]
+        lines = [f"{len(met)} of {len(met) + len(rows)} combinations meet the target; these do not:", "", *lines]
+    lines += rows
     if cleans:
         lines += [
             "", "| clean set | findings at fail | findings at warn | steps left out by default | seconds |",

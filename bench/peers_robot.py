@@ -179,29 +179,41 @@ def stale_lengths(folder: Path, chosen: np.ndarray[Any, Any]) -> None:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
 
 
-def folders(data: str, rate: float, root: Path) -> list[tuple[str, Path, np.ndarray[Any, Any], str]]:
-    """Write every set; return (defect, folder, bool per episode, why it could not be planted)."""
+@dataclass(frozen=True)
+class Case:
+    """A folder with a defect (none: the clean set): planted episodes, those that may rightly be named, or why not."""
+
+    defect: str
+    folder: Path
+    planted: np.ndarray[Any, Any]
+    involved: np.ndarray[Any, Any]
+    skipped: str = ""
+
+
+def folders(data: str, rate: float, root: Path) -> list[Case]:
+    """Write every set."""
     env_id, episodes, fps = SETS[data]
     played = record(env_id, episodes=episodes, seed=0)
     clean = replace(played, timestamps=played.steps / fps, fps=fps, policy_ids=None, behaviour_log_prob=None)
-    made = [("", write(clean, root / data / "clean"), np.zeros(clean.episodes, dtype=bool), "")]
+    none = np.zeros(clean.episodes, dtype=bool)
+    made = [Case("", write(clean, root / data / "clean"), none, none)]
     for name in INJECTORS:
         if name in NOT_IN_THE_LAYOUT:
             continue
         try:
             planted = inject(name, clean, rate=rate, seed=0)
         except InjectionError as error:
-            made.append((name, root, np.zeros(0, dtype=bool), str(error).partition(": ")[2]))
+            made.append(Case(name, root, none, none, str(error).partition(": ")[2]))
             continue
         involved = planted.episodes.copy()
         involved[planted.trajectories.episode_of_row[planted.involved]] = True
-        made.append((name, write(planted.trajectories, root / data / name), involved, ""))
+        made.append(Case(name, write(planted.trajectories, root / data / name), planted.episodes, involved))
     chosen = np.random.default_rng(0).random(clean.episodes) < rate
     for name, plant in LAYOUT_FAULTS.items():
-        made.append((name, write(plant(clean, chosen), root / data / name.replace(" ", "_")), chosen, ""))
+        made.append(Case(name, write(plant(clean, chosen), root / data / name.replace(" ", "_")), chosen, chosen))
     folder = write(clean, root / data / "stale_lengths")
     stale_lengths(folder, chosen)
-    made.append(("lengths in metadata wrong", folder, chosen, ""))
+    made.append(Case("lengths in metadata wrong", folder, chosen, chosen))
     return made
 
 
@@ -213,7 +225,7 @@ def write(t: Trajectories, folder: Path) -> Path:
     return folder
 
 
-def verdict(told: Told, clean: Told, truth: np.ndarray[Any, Any]) -> str:
+def verdict(told: Told, clean: Told, truth: np.ndarray[Any, Any], involved: np.ndarray[Any, Any]) -> str:
     """Return a cell: what a tool newly says about this folder."""
     new = told.statements - clean.statements
     episodes = {episode for _, episode in new if 0 <= episode < len(truth)}
@@ -223,8 +235,8 @@ def verdict(told: Told, clean: Told, truth: np.ndarray[Any, Any]) -> str:
     what = f"{', '.join(codes[:2])}{' and more' if len(codes) > 2 else ''}"
     if not episodes:
         return f"the set only ({what})"
-    hits = sum(bool(truth[episode]) for episode in episodes)
-    recall, precision = hits / max(int(truth.sum()), 1), hits / len(episodes)
+    recall = sum(bool(truth[episode]) for episode in episodes) / max(int(truth.sum()), 1)
+    precision = sum(bool(involved[episode]) for episode in episodes) / len(episodes)
     return f"{recall:.2f} / {precision:.2f} ({what})"
 
 
@@ -247,19 +259,19 @@ def main() -> None:
     alarms = ["", "| clean set | ours | robot-data-audit | trajlens |", "|---|---|---|---|"]
     for data in SETS:
         base: dict[str, Told] = {}
-        for defect, folder, truth, skipped in folders(data, arguments.rate, arguments.folder / "data"):
-            if skipped:
-                lines.append(f"| {data} | {defect} | - | - | {skipped} |")
+        for case in folders(data, arguments.rate, arguments.folder / "data"):
+            if case.skipped:
+                lines.append(f"| {data} | {case.defect} | - | - | cannot be planted: {case.skipped} |")
                 continue
-            told = {name: tool(pythons[name], folder, arguments.folder) for name, tool in tools.items()}
+            told = {name: tool(pythons[name], case.folder, arguments.folder) for name, tool in tools.items()}
             for name, answer in told.items():
                 seconds[name].append(answer.seconds)
-            if not defect:
+            if not case.defect:
                 base = told
                 alarms.append(f"| {data} | {' | '.join(alarm(told[name]) for name in tools)} |")
                 continue
-            cells = [verdict(told[name], base[name], truth) for name in tools]
-            lines.append(f"| {data} | {defect} | {' | '.join(cells)} |")
+            cells = [verdict(told[name], base[name], case.planted, case.involved) for name in tools]
+            lines.append(f"| {data} | {case.defect} | {' | '.join(cells)} |")
             print(lines[-1], file=sys.stderr, flush=True)
     times = [f"{float(np.median(seconds[name])):.1f} s" for name in tools]
     lines += [*alarms, f"| median seconds of processor time for a folder | {' | '.join(times)} |"]

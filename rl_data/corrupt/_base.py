@@ -209,10 +209,10 @@ def _restamped(t: Trajectories, rows: Rows, offsets: Rows) -> NDArray[np.float64
     torn &= np.diff(episode) == 0
     new = mask(len(lengths), episode[1:][torn])
     steps = np.arange(len(rows)) - np.repeat(offsets[:-1], lengths)
-    return np.where(np.repeat(new, lengths), _period(t) * steps, t.timestamps[rows])
+    return np.where(np.repeat(new, lengths), period(t) * steps, t.timestamps[rows])
 
 
-def _period(t: Trajectories) -> float:
+def period(t: Trajectories) -> float:
     """Return the usual seconds between two steps."""
     if t.fps:
         return 1.0 / t.fps

@@ -20,6 +20,7 @@ from rl_data.corrupt._base import (
     last_of,
     mask,
     new_ids,
+    period,
     require,
     rows_of,
 )  # fmt: skip
@@ -257,6 +258,8 @@ def _beside(t: Trajectories, other: Trajectories) -> Trajectories:
         if own is not None:
             same = theirs is not None and name not in {"policy_ids", "behaviour_log_prob"}
             changes[name] = np.concatenate([own, theirs.astype(own.dtype) if same else own[filled]])
+    if t.timestamps is not None:
+        changes["timestamps"] = np.concatenate([t.timestamps, period(t) * np.asarray(other.steps, dtype=np.float64)])
     changes["infos"] = {name: np.concatenate([array, array[filled]]) for name, array in t.infos.items()}
     ids = np.concatenate([t.episode_ids, _further_ids(t, other.episodes)])
     return replace(t, episode_ids=ids, offsets=np.concatenate([t.offsets, t.rows + other.offsets[1:]]), **changes)

@@ -257,11 +257,14 @@ def test_an_adversary_plays_in_the_true_environment(env_id: str) -> None:
     from rl_data.record import record
 
     clean = record(env_id, episodes=10, seed=1)
+    clean = replace(clean, timestamps=clean.steps / 50, fps=50.0)
     made = inject("foreign_policy", clean, rate=0.3, seed=0)
     t = made.trajectories
     assert made.episodes.sum() == 3
     assert t.policy_ids is not None
     assert set(t.policy_ids) == {"random"}  # the file does not tell
+    assert t.timestamps is not None
+    np.testing.assert_allclose(t.timestamps, t.steps.astype(np.float64) / 50)
     again = inject("foreign_policy", clean, rate=0.3, seed=0)
     assert bytes_of(t) == bytes_of(again.trajectories)
     returns = t.returns()
