@@ -2,9 +2,9 @@
 
     python sample_data/make_trajectories.py [FOLDER] [--all]
 
-Everything follows from one seed. Needs the extra `rl` (gymnasium, h5py, minari). Without `--all` only the files that
-are committed are made; the tests make the others from `LAYOUTS`. Each layout is written by the format's own library
-where that can be had for a few megabytes (Minari, h5py), else in the way its documentation or source says.
+Everything follows from one seed. Needs the extra `rl`. Without `--all` only the files that are committed are made; the
+tests make the others from `LAYOUTS`. Each layout is written by the format's own library where that can be had for a few
+megabytes (Minari, h5py), else in the way its documentation or source says.
 
 The faults are planted by `rl_data.corrupt`; `trajectories/expected.yaml` lists what must be found.
 """
@@ -51,6 +51,7 @@ PENDULUM_FAULTS = (
     ("act_lag1", 0.1),
     ("frozen_sensor", 0.02),
     ("boundary_merge", 0.1),
+    ("final_observation_leaked", 0.2),
 )
 """(injector, rate), planted one after another."""
 
