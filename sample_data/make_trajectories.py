@@ -339,8 +339,7 @@ LAYOUTS: Mapping[str, Callable[[Trajectories, Path], Path]] = {
 """Writers by layout."""
 
 ONE_IN_EVERY_LAYOUT = ("cartpole_clean", "cartpole_planted", "pendulum_clean", "pendulum_planted")
-"""Sets that `--all` and the tests write in every layout."""
-
+"""What `--all` and the tests write."""
 COMMITTED = (
     ("cartpole_clean", "canonical"),
     ("cartpole_planted", "canonical"),
