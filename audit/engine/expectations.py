@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -77,11 +78,13 @@ def _placed(expectation: Mapping[str, Any], place: int) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Great Expectations from sending usage statistics: nothing here speaks to the network."""
+    """Keep Great Expectations from sending usage statistics, and its libraries' warnings from whoever runs the audit."""
     before = os.environ.get("GX_ANALYTICS_ENABLED")
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # deprecations inside its own dependencies
+            yield
     finally:
         if before is None:
             del os.environ["GX_ANALYTICS_ENABLED"]
