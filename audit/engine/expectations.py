@@ -78,7 +78,7 @@ def _placed(expectation: Mapping[str, Any], place: int) -> dict[str, Any]:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Great Expectations from sending usage statistics, and its libraries' warnings from whoever runs the audit."""
+    """Keep Great Expectations from sending usage statistics, and its libraries' warnings to itself."""
     before = os.environ.get("GX_ANALYTICS_ENABLED")
     os.environ["GX_ANALYTICS_ENABLED"] = "false"
     try:
