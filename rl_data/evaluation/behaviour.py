@@ -103,7 +103,7 @@ def clone(
         used = (fold_of_row[places][None, :] != torch.arange(folds)[:, None]).float()
         loss = -(log_prob * used).mean(1).sum()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
     with torch.no_grad():
         everything = network(scaler(rows.observations))

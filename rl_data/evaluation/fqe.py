@@ -112,12 +112,12 @@ class Critics(nn.Module):
             values: Tensor = self.network(seen)
             return values.gather(2, actions.long().expand(len(values), -1).unsqueeze(2)).squeeze(2)
         inputs = torch.cat([seen, (actions - self.middle) / self.reach], dim=1)
-        return self.network(inputs).squeeze(2)  # type: ignore[no-any-return]
+        return self.network(inputs).squeeze(2)  # type: ignore[no-any-return]  # torch types a module call as Any
 
     def v(self, observations: Tensor, chosen: Choices) -> Tensor:
         """Return E[a ~ pi] Q(s, a) / scale, float32[M, N]."""
         if chosen.probabilities is not None:
-            return (self.network(self.scaler(observations)) * chosen.probabilities).sum(2)  # type: ignore[no-any-return]
+            return (self.network(self.scaler(observations)) * chosen.probabilities).sum(2)  # type: ignore[no-any-return]  # torch types a module call as Any
         assert chosen.actions is not None
         return torch.stack([self.q(observations, actions) for actions in chosen.actions]).mean(0)
 
@@ -184,7 +184,7 @@ def fit(
         error = critics.q(rows.observations[places], rows.actions[places]) - goal
         loss = (weights[:, places] * error.square()).mean(1).sum()
         optimiser.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
         optimiser.step()
         share = config.follow if 2 * step >= config.steps else min(1.0, 3.0 * config.follow)
         follow(target.parameters(), critics.parameters(), share)
@@ -215,7 +215,7 @@ def _values(  # noqa: PLR0917  # the arrays and settings of one step, in its ord
 ) -> Values:
     now = choices(policy, rows.observations, config.action_samples, generator)
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
-    for places in torch.arange(rows.rows).split(8_192):  # type: ignore[no-untyped-call]
+    for places in torch.arange(rows.rows).split(8_192):  # type: ignore[no-untyped-call]  # torch leaves it untyped
         q = critics.q(rows.observations[places], rows.actions[places])
         v = critics.v(rows.observations[places], now.rows(places))
         next_v = critics.v(rows.next_observations[places], following.rows(places))

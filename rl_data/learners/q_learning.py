@@ -149,5 +149,5 @@ class QLearning(GreedyPolicy):
 
 def distinct(values: Tensor) -> Tensor:
     """Return the values that occur, ascending."""
-    found: Tensor = values.unique()  # type: ignore[no-untyped-call]
+    found: Tensor = values.unique()  # type: ignore[no-untyped-call]  # torch leaves it untyped
     return found

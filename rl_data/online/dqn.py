@@ -141,7 +141,7 @@ def learn(
         for _ in range(int(due)):
             loss = td_loss(q, target, replay.draw(config.batch, draws), config.gamma, config.double)
             optimiser.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()  # type: ignore[no-untyped-call]  # torch leaves it untyped
             nn.utils.clip_grad_norm_(q.parameters(), 10.0)
             optimiser.step()
             updates += 1
