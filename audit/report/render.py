@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import AuditError
+from audit.report.language import SOURCE, _, catalog, ngettext, speaking
 from audit.report.page import make_page
 from audit.report.wording import listing, number, percent, visible
 from audit.result import Result
@@ -22,14 +23,16 @@ _POLICY = (
 )
 
 
-def render_html(result: Result, *, include_samples: bool = False) -> str:
+def render_html(result: Result, *, include_samples: bool = False, language: str = SOURCE) -> str:
     """Return the report of a result as the text of one HTML file; the same result gives the same text.
 
     Args:
         result: what to draw; nothing else is read, and no statistic is computed.
         include_samples: show evidence that consists of values of the data (evidence keys named `examples...`).
+        language: of the page's own texts, such as "en" or "zh"; names and values of the data stay as they are.
 
     Raises:
+        ConfigError: there is no such language; the message lists those there are.
         AuditError: the templates are not where the package was installed.
     """
     from markupsafe import Markup
@@ -37,12 +40,15 @@ def render_html(result: Result, *, include_samples: bool = False) -> str:
     environment = _environment()
     style, script = _asset("style.css"), _asset("app.js")
     policy = _POLICY.format(script=_hash(script), style=_hash(style))
-    return environment.get_template("report.html").render(
-        page=make_page(result, include_samples=include_samples),
-        policy=policy,
-        style=Markup(style),  # noqa: S704  # our own file, hashed into the policy: never data
-        script=Markup(script),  # noqa: S704  # the same
-    )
+    spoken = catalog(language)
+    with speaking(spoken):
+        return environment.get_template("report.html").render(
+            page=make_page(result, include_samples=include_samples),
+            language=spoken,
+            policy=policy,
+            style=Markup(style),  # noqa: S704  # our own file, hashed into the policy: never data
+            script=Markup(script),  # noqa: S704  # the same
+        )
 
 
 @functools.lru_cache(maxsize=1)
@@ -73,6 +79,7 @@ def _environment() -> Environment:
     )
     filters: dict[str, Any] = {"visible": visible, "number": number, "percent": percent, "listing": listing}
     environment.filters.update(filters)
+    environment.globals.update({"_": _, "ngettext": ngettext})
     return environment
 
 

@@ -16,6 +16,9 @@
 
   const byId = (id) => document.getElementById(id);
   const all = (selector, from = document) => [...from.querySelectorAll(selector)];
+  /* Words come from the page, which speaks the reader's language: `says("shown", { shown: 3, all: 7 })`. */
+  const says = (name, values = {}) =>
+    JSON.parse(document.body.dataset.words)[name].replace(/\{(\w+)\}/g, (_, key) => String(values[key]));
   const later = (action) => {
     let timer = 0;
     return () => { clearTimeout(timer); timer = setTimeout(action, 80); };
@@ -25,7 +28,7 @@
     const system = matchMedia("(prefers-color-scheme: dark)");
     const isDark = () => (root.dataset.theme ? root.dataset.theme === "dark" : system.matches);
     const button = byId("theme");
-    const label = () => { button.textContent = isDark() ? "Light theme" : "Dark theme"; };
+    const label = () => { button.textContent = says(isDark() ? "light" : "dark"); };
     button.addEventListener("click", () => {
       root.dataset.theme = isDark() ? "light" : "dark";
       remembered("audit-theme", root.dataset.theme);
@@ -69,7 +72,7 @@
       if (mode === "edges") i = Math.max(0, more.findIndex((edge) => edge > x) - 1);
       if (mode === "x" || mode === "edges") {
         const counts = table[i + 1].slice(1).map((cell, j) => `${table[0][j + 1]}: ${cell}`);
-        return [`${table[i + 1][0]} to ${table[i + 2][0]}`, ...counts].join("\n");
+        return [says("range", { low: table[i + 1][0], high: table[i + 2][0] }), ...counts].join("\n");
       }
       return table[i + 1].map((cell, j) => `${table[0][j]}: ${cell}`).join("\n");
     };
@@ -108,7 +111,7 @@
         head.setAttribute("aria-sort", down ? "descending" : "ascending");
         const sign = down ? -1 : 1;
         const by = head.dataset.by;
-        const compare = text ? (p, q) => p[by].localeCompare(q[by], "en") : (p, q) => p[by] - q[by];
+        const compare = text ? (p, q) => p[by].localeCompare(q[by], root.lang) : (p, q) => p[by] - q[by];
         order((p, q) => sign * compare(p, q) || p.i - q.i);
       });
     }
@@ -140,7 +143,7 @@
         if (row.body.hidden === keep) row.body.hidden = !keep;
         shown += keep;
       }
-      status.textContent = `${shown} of ${rows.length} shown`;
+      status.textContent = says("shown", { shown, all: rows.length });
     };
     inputs.find.addEventListener("input", later(filter));
     inputs.severity.addEventListener("change", filter);
@@ -186,7 +189,7 @@
         if (row.line.hidden === keep) row.line.hidden = !keep;
         shown += keep;
       }
-      status.textContent = `${shown} of ${rows.length} shown`;
+      status.textContent = says("shown", { shown, all: rows.length });
     };
     inputs.find.addEventListener("input", later(filter));
     inputs.end.addEventListener("change", filter);
@@ -224,7 +227,7 @@
         if (one.card.hidden === keep) one.card.hidden = !keep;
         shown += keep;
       }
-      status.textContent = `${shown} of ${cards.length} shown`;
+      status.textContent = says("shown", { shown, all: cards.length });
     };
     inputs.find.addEventListener("input", later(filter));
     inputs.kind.addEventListener("change", filter);
@@ -234,7 +237,7 @@
     for (const button of buttons) {
       button.addEventListener("click", () => {
         const by = button.dataset.order;
-        const compare = by === "name" ? (p, q) => p.name.localeCompare(q.name, "en") : (p, q) => p[by] - q[by];
+        const compare = by === "name" ? (p, q) => p.name.localeCompare(q.name, root.lang) : (p, q) => p[by] - q[by];
         list.append(...[...cards].sort(compare).map((one) => one.card));
         buttons.forEach((other) => other.setAttribute("aria-pressed", String(other === button)));
       });
