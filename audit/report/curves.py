@@ -7,6 +7,7 @@ from typing import Any
 
 from audit.findings import Chart
 from audit.report.axes import Scale, Tick, moment, numbers_or_times, ticks
+from audit.report.language import _
 from audit.report.picture import Canvas, Picture, Point, Size, fit, label_room, polyline, row_titles, short
 from audit.report.wording import number, plural, visible
 
@@ -42,19 +43,26 @@ def draw_line(chart: Chart, size: Size) -> Picture:
     names = [visible(one.get("name", ""), 60) for one in series]
     legend = [(f"s{i}", names[i]) for i in range(len(drawn)) if len(series) > 1 or "low" in drawn[i]]
     if limit is not None:
-        legend.append(("m", f"limit {number(limit)}"))
+        legend.append(("m", _("limit {limit}", limit=number(limit))))
     if marks:
-        legend.append(("bad", "flagged"))
+        legend.append(("bad", _("flagged")))
     if len(series) > len(drawn):
-        legend.append(("", f"{len(series) - len(drawn):,} more in the data below"))
+        legend.append(("", _("{count} more in the data below", count=f"{len(series) - len(drawn):,}")))
     span = max(at) - min(at)
     words = steps or [("–" if v is None else moment(v, span)) if is_time else number(v) for v in xs]
     table = zip(words, *([number(v) for v in one["values"]] for one in series), strict=True)
     return Picture(
         "line",
         visible(chart.title, 160),
-        f"{plural(len(series), 'line')} of {plural(len(xs), 'point')} from {words[0]} to {words[-1]}, "
-        f"between {number(min(over, default=None))} and {number(max(over, default=None))}.",
+        _(
+            "{lines} of {points} from {first} to {last}, between {low} and {high}.",
+            lines=plural(len(series), "line"),
+            points=plural(len(xs), "point"),
+            first=words[0],
+            last=words[-1],
+            low=number(min(over, default=None)),
+            high=number(max(over, default=None)),
+        ),
         size.width,
         size.height,
         tuple(canvas.shapes),
@@ -135,7 +143,7 @@ def _band(xs: Sequence[float | None], one: Any, x: Scale, y: Scale) -> str:
 def draw_scatter(chart: Chart, size: Size) -> Picture:
     """Draw points as one path of round dots."""
     xs, is_time = numbers_or_times(chart.data["x"])
-    ys, _ = numbers_or_times(chart.data["y"])
+    ys = numbers_or_times(chart.data["y"])[0]
     pairs = [(a, b) for a, b in zip(xs, ys, strict=True) if a is not None and b is not None]
     if not pairs:
         raise ValueError("there are no points")
@@ -149,20 +157,27 @@ def draw_scatter(chart: Chart, size: Size) -> Picture:
     canvas.path("p", "".join(f"M{short(x(a))} {short(y(b))}h0" for a, b in pairs))
     canvas.x_axis(x, ticks(x_low, x_high, size.x_ticks, is_time=is_time))
     words = [moment(a, x_high - x_low) if is_time else number(a) for a, _ in pairs]
-    count = plural(len(pairs), "point") + (f" of {given:,}" if given > len(pairs) else "")
+    count = plural(len(pairs), "point")
+    if given > len(pairs):
+        count = _("{count} of {all}", count=count, all=f"{given:,}")
     start = moment(x_low, x_high - x_low) if is_time else number(x_low)
     return Picture(
         "scatter",
         visible(chart.title, 160),
-        f"{count}; x from {start}, y between {number(min(b for _, b in pairs))} and "
-        f"{number(max(b for _, b in pairs))}.",
+        _(
+            "{points}; x from {start}, y between {low} and {high}.",
+            points=count,
+            start=start,
+            low=number(min(b for _x, b in pairs)),
+            high=number(max(b for _x, b in pairs)),
+        ),
         size.width,
         size.height,
         tuple(canvas.shapes),
         tuple(canvas.texts),
         (
             f"{visible(chart.x_title, 60) or 'x'}\t{visible(chart.y_title, 60) or 'y'}",
-            *(f"{word}\t{number(b)}" for word, (_, b) in zip(words, pairs, strict=True)),
+            *(f"{word}\t{number(b)}" for word, (_x, b) in zip(words, pairs, strict=True)),
         ),
         f"near {canvas.box()} {len(pairs)} " + " ".join(short(x(a)) for a, _ in pairs),
         (),
@@ -174,7 +189,7 @@ def draw_scatter(chart: Chart, size: Size) -> Picture:
 def draw_intervals(chart: Chart, size: Size) -> Picture:
     """Draw a value with its interval a row, and the limit as a dashed line."""
     labels = [visible(label, 200) for label in chart.data["labels"]]
-    values, _ = numbers_or_times(chart.data["values"])
+    values = numbers_or_times(chart.data["values"])[0]
     lows, highs = numbers_or_times(chart.data["low"])[0], numbers_or_times(chart.data["high"])[0]
     if not labels or len({len(labels), len(values), len(lows), len(highs)}) != 1:
         raise ValueError("intervals need a value, a low and a high for each label")
@@ -205,17 +220,22 @@ def draw_intervals(chart: Chart, size: Size) -> Picture:
     return Picture(
         "intervals",
         visible(chart.title, 160),
-        f"{plural(len(labels), 'value')} with intervals, between {number(low)} and {number(high)}.",
+        _(
+            "{count} with intervals, between {low} and {high}.",
+            count=plural(len(labels), "value"),
+            low=number(low),
+            high=number(high),
+        ),
         size.width,
         int(canvas.bottom + 20),
         tuple(canvas.shapes),
         tuple(canvas.texts),
         (
-            f"{titles[0]}\t{titles[1]}\tlow\thigh",
+            f"{titles[0]}\t{titles[1]}\t{_('low')}\t{_('high')}",
             *("\t".join([n, number(v), number(a), number(b)]) for n, v, a, b in rows),
         ),
         f"y 0 {short(canvas.top)} {size.width} {short(canvas.bottom)} {shown}",
-        () if limit is None else (("m", f"limit {number(limit)}"),),
+        () if limit is None else (("m", _("limit {limit}", limit=number(limit))),),
         titles[1],
         titles[0] if chart.x_title and chart.y_title else "",
     )

@@ -8,10 +8,11 @@ from typing import Any
 
 from audit.findings import Chart
 from audit.report.axes import Scale, moment, numbers_or_times, ticks
+from audit.report.language import N_, _
 from audit.report.picture import Canvas, Picture, Size, fit, label_room, polyline, row_titles, short
 from audit.report.wording import number, percent, plural, visible
 
-THIS, REFERENCE, DENSITY = "this data", "reference", "density"
+THIS, REFERENCE, DENSITY = N_("this data"), N_("reference"), N_("density")
 
 
 def draw_histogram(chart: Chart, size: Size) -> Picture:
@@ -52,10 +53,10 @@ def draw_histogram(chart: Chart, size: Size) -> Picture:
     canvas.x_axis(x, ticks(at[0], at[-1], size.x_ticks, is_time=is_time))
 
     names = [moment(edge, at[-1] - at[0]) if is_time else number(edge) for edge in at]
-    counted = visible(chart.y_title, 60).removeprefix("share of ") or "rows"
-    legend = [("b", THIS), ("r", REFERENCE)] if reference else []
+    counted = _(visible(chart.y_title, 60).removeprefix("share of ") or "rows")
+    legend = [("b", _(THIS)), ("r", _(REFERENCE))] if reference else []
     if density:
-        legend.append(("k", DENSITY))
+        legend.append(("k", _(DENSITY)))
     return Picture(
         "histogram",
         visible(chart.title, 160),
@@ -69,7 +70,7 @@ def draw_histogram(chart: Chart, size: Size) -> Picture:
         + (" " + " ".join(short(x(edge)) for edge in at) if uneven else ""),
         tuple(legend if not size.compact or reference else ()),
         visible(chart.x_title, 60),
-        "share per unit" if uneven else f"share of {counted}",
+        _("share per unit") if uneven else _("share of {unit}", unit=counted),
         compact=size.compact,
     )
 
@@ -108,17 +109,24 @@ def _density(
 def _histogram_summary(names: Sequence[str], counts: Sequence[float], reference: bool) -> str:
     total = sum(counts)
     if not total:
-        return "Histogram without values."
+        return _("Histogram without values.")
     peak = max(range(len(counts)), key=counts.__getitem__)
-    summary = f"Histogram from {names[0]} to {names[-1]}; fullest bin {names[peak]} to {names[peak + 1]}"
-    return f"{summary} with {percent(counts[peak] / total)}{'; the reference is overlaid' if reference else ''}."
+    said = {"first": names[0], "last": names[-1], "low": names[peak], "high": names[peak + 1]}
+    share = percent(counts[peak] / total)
+    if reference:
+        return _(
+            "Histogram from {first} to {last}; fullest bin {low} to {high} with {share}; the reference is overlaid.",
+            share=share,
+            **said,
+        )
+    return _("Histogram from {first} to {last}; fullest bin {low} to {high} with {share}.", share=share, **said)
 
 
 def _histogram_lines(
     names: Sequence[str], counts: Sequence[float], reference: Sequence[float], counted: str
 ) -> tuple[str, ...]:
     """Return one line a bin, from its lower edge; the last line is the upper edge."""
-    head = f"from\t{counted}" + ("\treference" if reference else "")
+    head = f"{_('from')}\t{counted}" + (f"\t{_(REFERENCE)}" if reference else "")
     rows = [f"{name}\t{number(_whole(count))}" for name, count in zip(names, counts, strict=False)]
     if reference:
         rows = [f"{row}\t{number(_whole(count))}" for row, count in zip(rows, reference, strict=True)]
@@ -173,14 +181,19 @@ def draw_bars(chart: Chart, size: Size) -> Picture:
         canvas.path("m", f"M{short(x(float(limit)))} {short(canvas.top - 3)}V{short(canvas.bottom)}")
     rest = len(labels) - shown
     if rest:
-        canvas.text(canvas.left, canvas.bottom + 9, f"and {rest:,} more, in the data below", "s")
-    legend = [("b", THIS), ("t", REFERENCE)] if reference else []
+        canvas.text(canvas.left, canvas.bottom + 9, _("and {count} more, in the data below", count=f"{rest:,}"), "s")
+    legend = [("b", _(THIS)), ("t", _(REFERENCE))] if reference else []
     if limit is not None:
-        legend.append(("m", f"limit {number(limit)}"))
+        legend.append(("m", _("limit {limit}", limit=number(limit))))
     return Picture(
         "bars",
         visible(chart.title, 160),
-        f"{plural(len(labels), 'bar')}; largest first shown: {fit(labels[0], 300)} at {lines[1].split(chr(9))[1]}.",
+        _(
+            "{count}; largest first shown: {label} at {value}.",
+            count=plural(len(labels), "bar"),
+            label=fit(labels[0], 300),
+            value=lines[1].split("\t")[1],
+        ),
         size.width,
         int(canvas.bottom + (14 if rest else 4)),
         tuple(canvas.shapes),
@@ -200,7 +213,7 @@ def _bar_lines(
     rows = [f"{label}\t{number(_whole(value))}" for label, value in zip(labels, values, strict=True)]
     if reference:
         rows = [f"{row}\t{number(_whole(value))}" for row, value in zip(rows, reference, strict=True)]
-    return ("\t".join(titles) + ("\treference" if reference else ""), *rows)
+    return ("\t".join(titles) + (f"\t{_(REFERENCE)}" if reference else ""), *rows)
 
 
 def _number_or_zero(value: Any) -> float:

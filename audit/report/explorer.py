@@ -9,7 +9,9 @@ from itertools import islice
 
 from audit.findings import Finding
 from audit.report.charts import CARD, draw
+from audit.report.language import _
 from audit.report.picture import Picture
+from audit.report.sentences import told
 from audit.report.wording import number, percent, visible
 from audit.result import ColumnProfile, Result
 
@@ -64,25 +66,30 @@ def column_cards(
 def _card(
     position: int, profile: ColumnProfile, own: Sequence[tuple[Finding, str]], *, say_basis: bool, streams: bool
 ) -> ColumnCard:
-    facts = [("Missing", f"{percent(profile.missing / profile.rows)}" if profile.rows else "–")]
+    facts = [(_("Missing"), f"{percent(profile.missing / profile.rows)}" if profile.rows else "–")]
     if profile.distinct is not None:
-        facts.append(("Distinct", f"{'' if profile.distinct_exact else '≈ '}{profile.distinct:,}"))
+        facts.append((_("Distinct"), f"{'' if profile.distinct_exact else '≈ '}{profile.distinct:,}"))
     if profile.mean is not None:
-        facts.append(("Mean", number(profile.mean)))
+        facts.append((_("Mean"), number(profile.mean)))
     if profile.std is not None:
-        facts.append(("Std", number(profile.std)))
+        facts.append((_("Std"), number(profile.std)))
     if profile.low is not None:
-        facts.append(("Min", _end(profile.low)))
+        facts.append((_("Min"), _end(profile.low)))
     if profile.high is not None:
-        facts.append(("Max", _end(profile.high)))
-    details = [(f"Missing {'steps' if streams else 'rows'}", f"{profile.missing:,} of {profile.rows:,}")]
+        facts.append((_("Max"), _end(profile.high)))
+    details = [
+        (
+            _("Missing steps") if streams else _("Missing rows"),
+            _("{count} of {all}", count=f"{profile.missing:,}", all=f"{profile.rows:,}"),
+        )
+    ]
     if profile.nan:
-        details.append(("of them NaN", number(profile.nan)))
+        details.append((_("of them NaN"), number(profile.nan)))
     if profile.infinite:
-        details.append(("Infinite", number(profile.infinite)))
+        details.append((_("Infinite"), number(profile.infinite)))
     if profile.skewness is not None:
-        details.append(("Skewness", number(profile.skewness)))
-    details += [(f"Quantile {visible(q, 12)}", number(v)) for q, v in profile.quantiles.items()]
+        details.append((_("Skewness"), number(profile.skewness)))
+    details += [(_("Quantile {q}", q=visible(q, 12)), number(v)) for q, v in profile.quantiles.items()]
     is_bars = profile.chart is not None and profile.chart.kind == "bars"
     return ColumnCard(
         anchor=f"c-{position}",
@@ -97,7 +104,7 @@ def _card(
         facts=tuple(facts),
         details=tuple(details),
         top=() if is_bars else tuple((visible(v, 60), number(n)) for v, n in islice(profile.top, 10)),
-        basis=visible(profile.basis, 160) if say_basis else "",
+        basis=told(profile.basis, limit=160) if say_basis else "",
         picture=draw(profile.chart, CARD) if profile.chart is not None else None,
     )
 

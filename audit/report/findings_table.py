@@ -7,9 +7,11 @@ from dataclasses import dataclass
 
 from audit.findings import Finding, Outcome
 from audit.report.charts import EVIDENCE, draw
+from audit.report.language import _
 from audit.report.picture import Picture
+from audit.report.sentences import told
 from audit.report.trajectories import Places
-from audit.report.wording import amount, brief, isolated, listing, sentence, title_of, visible
+from audit.report.wording import amount, brief, listing, sentence, span, title_of, visible
 from audit.result import Result
 
 MOST_PICTURES = 60  # findings with a picture, the worst ones
@@ -97,20 +99,26 @@ def finding_row(
         effect=finding.effect,
         affected=finding.affected,
         affected_text=_affected(finding),
-        basis=f"all {finding.basis.unit}" if finding.basis.exact else "sample",
+        basis=_("all {unit}", unit=_(finding.basis.unit)) if finding.basis.exact else _("sample"),
         facts=_finding_facts(finding, places, include_samples),
         where=visible(finding.where, 1000) if finding.where else "",
-        remedy=sentence(finding.remedy, finding.columns),
-        picture=draw(finding.chart, EVIDENCE) if finding.chart is not None and position < MOST_PICTURES else None,
+        remedy=told(finding.remedy, finding.code, finding.columns),
+        picture=draw(finding.chart, EVIDENCE, finding.code)
+        if finding.chart is not None and position < MOST_PICTURES
+        else None,
         withheld=withheld,
         printed=position < _PRINTED,
     )
 
 
+def _picture(finding: Finding) -> Picture | None:
+    return None if finding.chart is None else draw(finding.chart, EVIDENCE, finding.code)
+
+
 def message_of(finding: Finding) -> str:
     """Return the message as it stands on the page."""
     names = (*finding.columns, *finding.episodes[:_MOST_EPISODES])
-    return isolated(sentence(finding.message, names), names)
+    return told(finding.message, finding.code, names)
 
 
 def _is_sample(key: str) -> bool:
@@ -127,19 +135,22 @@ def _finding_facts(finding: Finding, places: Places, include_samples: bool) -> t
     name = finding.statistic
     facts = []
     if finding.value is not None:
-        facts.append(("Value", f"{visible(name, 60)} = {amount(finding.value, name)}"))
+        facts.append((_("Value"), f"{visible(name, 60)} = {amount(finding.value, name)}"))
     if finding.limit is not None:
-        facts.append(("Limit", f"{amount(finding.limit, name)} ({visible(finding.limit_source, 120)})"))
+        facts.append(
+            (_("Limit"), f"{amount(finding.limit, name)} ({told(finding.limit_source, finding.code, limit=120)})")
+        )
     if finding.interval is not None:
-        ends = f"{amount(finding.interval.low, name)} to {amount(finding.interval.high, name)}"
-        facts.append((f"{finding.interval.level:.0%} interval", f"{ends} ({visible(finding.interval.method, 60)})"))
-    facts.append(("Basis", str(finding.basis)))
+        ends = span(amount(finding.interval.low, name), amount(finding.interval.high, name))
+        label = _("{level} interval", level=f"{finding.interval.level:.0%}")
+        facts.append((label, f"{ends} ({told(finding.interval.method, finding.code, limit=60)})"))
+    facts.append((_("Basis"), told(str(finding.basis))))
     if finding.accepted is not None:
-        facts.append(("Baseline", sentence(str(finding.accepted))))
+        facts.append((_("Baseline"), sentence(str(finding.accepted))))
     if finding.segment:
-        facts.append(("Segment", visible(finding.segment, 120)))
+        facts.append((_("Segment"), visible(finding.segment, 120)))
     if finding.episodes:
-        facts.append(("Episodes", listing(finding.episodes, 15)))
+        facts.append((_("Episodes"), listing(finding.episodes, 15)))
     if finding.row_ids:
         facts.append(places.rows(finding.row_ids))
     facts += [

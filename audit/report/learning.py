@@ -8,11 +8,16 @@ from typing import Any
 
 from audit.learned import Arm, Learning
 from audit.report.charts import VIEW, draw
+from audit.report.language import N_, _
 from audit.report.picture import Picture
-from audit.report.wording import brief, number, sentence, title_of, visible
+from audit.report.sentences import told
+from audit.report.wording import brief, number, span, title_of, visible
 from audit.result import Result
 
 Cells = tuple[str, ...]
+
+LEARNING = "learning"
+"""The group of patterns for what is said of learning: no check says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,34 +41,47 @@ def learning_section(result: Result) -> LearningSection | None:
         return None
     return LearningSection(
         state={True: "paid", False: "harm", None: "open"}[found.paid],
-        verdict=sentence(found.verdict),
+        verdict=told(found.verdict, LEARNING),
         facts=_facts(found),
         arms=tuple(_arm(arm) for arm in found.arms),
         estimates=tuple(row for arm in found.arms for row in _estimates(arm)),
-        pictures=tuple(draw(chart, VIEW) for chart in found.charts),
-        repairs=tuple(sentence(text) for text in found.repairs),
-        notes=tuple(sentence(text) for text in found.notes),
+        pictures=tuple(draw(chart, VIEW, LEARNING) for chart in found.charts),
+        repairs=tuple(told(text, LEARNING) for text in found.repairs),
+        notes=tuple(told(text, LEARNING) for text in found.notes),
     )
 
 
 def _facts(found: Learning) -> tuple[tuple[str, str], ...]:
-    facts = [("Learner", visible(found.learner, 40)), ("Updates", number(found.updates))]
-    facts.append(("Environment", visible(found.environment, 60) if found.environment else "none: no policy acted"))
-    facts.append(("Seeds", number(len(found.arms[0].seeds)) if found.arms else "0"))
+    facts = [(_("Learner"), visible(found.learner, 40)), (_("Updates"), number(found.updates))]
+    facts.append(
+        (_("Environment"), visible(found.environment, 60) if found.environment else _("none: no policy acted"))
+    )
+    facts.append((_("Seeds"), number(len(found.arms[0].seeds)) if found.arms else "0"))
     if found.difference is not None:
-        facts.append(("Clean minus raw", _with_interval(found.difference, found.difference_interval)))
+        facts.append((_("Clean minus raw"), _with_interval(found.difference, found.difference_interval)))
     if found.recovered is not None:
-        facts.append(("Recovered of what was lost", f"{found.recovered:.0%}"))
-    facts.append(("Options", brief(found.options)))
+        facts.append((_("Recovered of what was lost"), f"{found.recovered:.0%}"))
+    facts.append((_("Options"), brief(found.options)))
     return tuple(facts)
 
 
 def _arm(arm: Arm) -> Cells:
     problems = [seed for seed in arm.seeds if seed.problem]
     returned = _with_interval(arm.iqm, arm.interval) if arm.iqm is not None else "–"
-    said = sentence(f"{len(problems)} of {len(arm.seeds)} seeds failed: {problems[0].problem}") if problems else ""
+    said = ""
+    if problems:
+        counts = {"count": len(problems), "all": len(arm.seeds)}
+        said = _("{count} of {all} seeds failed: {problem}", problem=told(problems[0].problem, LEARNING), **counts)
     every = ", ".join(number(s.mean_return) for s in arm.seeds if s.mean_return is not None)
-    return (title_of(arm.name), visible(arm.what, 120), number(arm.episodes), number(arm.steps), returned, every, said)
+    return (
+        title_of(arm.name),
+        told(arm.what, LEARNING, limit=120),
+        number(arm.episodes),
+        number(arm.steps),
+        returned,
+        every,
+        said,
+    )
 
 
 def _estimates(arm: Arm) -> list[Cells]:
@@ -72,21 +90,21 @@ def _estimates(arm: Arm) -> list[Cells]:
     rows: list[Cells] = []
     for name in ("gae", "fqe", "wis", "pdis", "dr", "plain"):
         found: Mapping[str, Any] = arm.estimates[name]
-        value = number(found["value"]) if found["value"] is not None else "refused"
-        spread = "–" if found["low"] is None else f"{number(found['low'])} to {number(found['high'])}"
+        value = number(found["value"]) if found["value"] is not None else _("refused")
+        spread = "–" if found["low"] is None else span(number(found["low"]), number(found["high"]))
         ess = number(found["diagnostics"].get("ess"))
-        why = sentence("; ".join(found["reasons"]))
-        rows.append((title_of(arm.name), _NAMES[name], value, spread, ess, number(arm.true_value), why))
+        why = _("; ").join(told(reason, LEARNING) for reason in found["reasons"])
+        rows.append((title_of(arm.name), _(_NAMES[name]), value, spread, ess, number(arm.true_value), why))
     return rows
 
 
 _NAMES = {
-    "gae": "GAE with ratios",
-    "fqe": "FQE (critic alone)",
+    "gae": N_("GAE with ratios"),
+    "fqe": N_("FQE (critic alone)"),
     "wis": "WIS",
     "pdis": "PDIS",
-    "dr": "Doubly robust",
-    "plain": "GAE without ratios",
+    "dr": N_("Doubly robust"),
+    "plain": N_("GAE without ratios"),
 }
 
 
@@ -95,4 +113,4 @@ def _with_interval(value: float | None, interval: Any) -> str:
         return "–"
     if interval is None:
         return number(value)
-    return f"{number(value)} ({number(interval.low)} to {number(interval.high)})"
+    return _("{value} ({low} to {high})", value=number(value), low=number(interval.low), high=number(interval.high))

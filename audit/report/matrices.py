@@ -10,8 +10,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from audit.findings import Chart
+from audit.report.language import _
 from audit.report.picture import Canvas, Picture, Size, fit, label_room, short
-from audit.report.wording import number, percent, plural, visible
+from audit.report.wording import number, percent, plural, span, visible
 
 CLASSES = 9
 _MOST = 200  # rows or columns that are drawn; the eye cannot tell more apart
@@ -38,12 +39,22 @@ def draw_heatmap(chart: Chart, size: Size) -> Picture:
     _names(canvas, shown_rows, shown_columns, (cell_x, cell_y), room=room)
     if max(len(rows), len(columns)) <= _NUMBERED and cell_x >= 30 and cell_y >= 14:
         _cell_numbers(canvas, values, classes, (cell_x, cell_y), two_arms=two_arms)
-    left_out = "" if len(rows) <= _MOST and len(columns) <= _MOST else f" Only the first {_MOST} are drawn."
+    left_out = (
+        ""
+        if len(rows) <= _MOST and len(columns) <= _MOST
+        else " " + _("Only the first {count} are drawn.", count=_MOST)
+    )
     return Picture(
         "heatmap",
         visible(chart.title, 160),
-        f"Heat map of {plural(len(rows), 'row')} by {plural(len(columns), 'column')}, "
-        f"from {number(low)} to {number(high)}.{left_out}",
+        _(
+            "Heat map of {rows} by {columns}, from {low} to {high}.",
+            rows=plural(len(rows), "row"),
+            columns=plural(len(columns), "column"),
+            low=number(low),
+            high=number(high),
+        )
+        + left_out,
         max(int(canvas.right + 10), 240),
         int(canvas.bottom + 6),
         tuple(canvas.shapes),
@@ -53,7 +64,7 @@ def draw_heatmap(chart: Chart, size: Size) -> Picture:
             *("\t".join([n, *map(number, line)]) for n, line in zip(rows, values, strict=True)),
         ),
         f"grid {canvas.box()} {len(shown_rows)} {len(shown_columns)}",
-        (("scale2" if two_arms else "scale", f"{number(low)} to {number(high)}"),),
+        (("scale2" if two_arms else "scale", span(number(low), number(high))),),
         visible(chart.x_title, 60),
         visible(chart.y_title, 60),
     )
@@ -137,8 +148,8 @@ def draw_confusion(chart: Chart, size: Size) -> Picture:
     matrix = chart.data["matrix"]
     if not labels or len(matrix) != len(labels) or any(len(line) != len(labels) for line in matrix):
         raise ValueError("a confusion matrix of k labels needs k rows of k counts")
-    row_title = visible(chart.data.get("row_title") or "given", 40)
-    column_title = visible(chart.data.get("column_title") or "other", 40)
+    row_title = visible(chart.data.get("row_title") or _("given"), 40)
+    column_title = visible(chart.data.get("column_title") or _("other"), 40)
     shown = labels[:_MOST]
     k = len(shown)
     room = max(label_room(shown, size), 6.6 * len(row_title) + 14)
@@ -166,8 +177,16 @@ def draw_confusion(chart: Chart, size: Size) -> Picture:
     return Picture(
         "confusion",
         visible(chart.title, 160),
-        f"Confusion matrix of {plural(len(labels), 'label')}: {row_title} in rows, {column_title} in columns; "
-        f"{number(agreed)} of {number(total)} on the diagonal{'' if not total else f' ({percent(agreed / total)})'}.",
+        _(
+            "Confusion matrix of {labels}: {row_title} in rows, {column_title} in columns; {agreed} of {all} on the "
+            "diagonal ({share}).",
+            labels=plural(len(labels), "label"),
+            row_title=row_title,
+            column_title=column_title,
+            agreed=number(agreed),
+            all=number(total),
+            share=percent(agreed / total if total else None),
+        ),
         max(int(canvas.right + 10), 240),
         int(canvas.bottom + 6),
         tuple(canvas.shapes),
@@ -177,7 +196,7 @@ def draw_confusion(chart: Chart, size: Size) -> Picture:
             *("\t".join([n, *map(number, line)]) for n, line in zip(labels, matrix, strict=True)),
         ),
         f"grid {canvas.box()} {k} {k}",
-        (("q6", "agree, by share of the row"), ("o6", "disagree, by share of the row")),
+        (("q6", _("agree, by share of the row")), ("o6", _("disagree, by share of the row"))),
     )
 
 

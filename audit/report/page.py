@@ -14,9 +14,11 @@ from audit.findings import DIMENSIONS, Measurement, Outcome, Severity, Status
 from audit.report.charts import VIEW, draw
 from audit.report.explorer import ColumnCard, column_cards
 from audit.report.findings_table import FindingRow, anchors_of, finding_row, message_of
+from audit.report.language import _, ngettext
 from audit.report.learning import LearningSection, learning_section
 from audit.report.picture import Picture
-from audit.report.trajectories import CLAIMED, Section, make_section, places_of
+from audit.report.sentences import told
+from audit.report.trajectories import CLAIMED, READING, Section, make_section, places_of
 from audit.report.verdict import (
     Action,
     Unchecked,
@@ -28,13 +30,16 @@ from audit.report.verdict import (
     uses,
     verdict,
 )
-from audit.report.wording import amount, brief, listing, number, plural, sentence, title_of, visible
+from audit.report.wording import amount, brief, listing, number, plural, span, title_of, visible
 from audit.result import ColumnProfile, Result, Score
 
 MOST_FINDINGS = 2000  # rows of the findings table; the JSON has all
 MOST_MEASUREMENTS = 600  # rows over all checks under "Method and limits"
 
 Fact = tuple[str, str]
+
+RUN, ROLES = "run", "roles"
+"""The groups of patterns for what the run itself says and why a role was guessed: no check says it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +140,7 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
     todo, more_actions = actions(result)
     groups = unchecked(result)
     every_basis = {profile.basis for profile in result.columns}
-    basis = visible(every_basis.pop(), 160) if len(every_basis) == 1 else ""  # said once, when all columns share it
+    basis = told(every_basis.pop(), limit=160) if len(every_basis) == 1 else ""  # said once, when all columns share it
     cards, listed = column_cards(result, findings, anchors, say_basis=not basis)
     return Page(
         title=_title(result.dataset.uri),
@@ -144,7 +149,7 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
         unit=places.unit,
         streams=places.unit == "steps",
         facts=_header_facts(result),
-        notes=tuple(visible(note, 400) for note in result.dataset.notes) + _unread(result),
+        notes=tuple(told(note, RUN, limit=400) for note in result.dataset.notes) + _unread(result),
         verdict=verdict(result),
         uses=_uses(result),
         actions=tuple((a, message_of(a.worst), first[a.code]) for a in todo),
@@ -167,7 +172,7 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
         methods=_methods(result),
         settings=tuple((visible(key, 60), brief(value)) for key, value in result.settings.items()),
         timings=_timings(result),
-        approximations=tuple(visible(text, 400) for text in result.approximations),
+        approximations=tuple(told(text, RUN, limit=400) for text in result.approximations),
         reference="" if result.reference is None else _reference(result),
         basis=basis,
     )
@@ -180,7 +185,11 @@ def _title(uri: str) -> str:
 def _uses(result: Result) -> tuple[tuple[str, str, str], ...]:
     """Return (style, words, names) for each degree of suitability that some use has."""
     found = uses(result)
-    kinds = (("yes", "pass", "suited to"), ("with care", "warn", "with care"), ("no", "fail", "not suited to"))
+    kinds = (
+        ("yes", "pass", _("suited to")),
+        ("with care", "warn", _("with care")),
+        ("no", "fail", _("not suited to")),
+    )
     named = [(style, words, [use.name for use in found if use.suited == suited]) for suited, style, words in kinds]
     return tuple((style, words, listing(names, 8)) for style, words, names in named if names)
 
@@ -188,7 +197,9 @@ def _uses(result: Result) -> tuple[tuple[str, str, str], ...]:
 def _size(result: Result) -> str:
     dataset = result.dataset
     if dataset.episodes is not None:
-        return f"{plural(dataset.rows, 'step')} in {plural(dataset.episodes, 'episode')}"
+        return _(
+            "{steps} in {episodes}", steps=plural(dataset.rows, "step"), episodes=plural(dataset.episodes, "episode")
+        )
     return f"{plural(dataset.rows, 'row')} × {plural(dataset.columns, 'column')}"
 
 
@@ -200,15 +211,15 @@ def _reference(result: Result) -> str:
 
 def _header_facts(result: Result) -> tuple[Fact, ...]:
     dataset, run = result.dataset, result.run
-    facts = [("Source", visible(dataset.reading.format if dataset.reading else dataset.kind, 60))]
+    facts = [(_("Source"), visible(dataset.reading.format if dataset.reading else dataset.kind, 60))]
     if dataset.bytes is not None:
-        facts.append(("Size", file_size(dataset.bytes)))
+        facts.append((_("Size"), file_size(dataset.bytes)))
     if result.reference is not None:
-        facts.append(("Reference", _reference(result)))
-    facts.append(("Audited", when(run.started)))
-    facts.append(("Took", f"{run.seconds:.1f} s"))
+        facts.append((_("Reference"), _reference(result)))
+    facts.append((_("Audited"), when(run.started)))
+    facts.append((_("Took"), f"{run.seconds:.1f} s"))
     if run.tool_version:
-        facts.append(("Version", f"dataset-audit {visible(run.tool_version, 40)}"))
+        facts.append((_("Version"), f"dataset-audit {visible(run.tool_version, 40)}"))
     return tuple(facts)
 
 
@@ -218,8 +229,11 @@ def _unread(result: Result) -> tuple[str, ...]:
     if reading is None or not reading.problems:
         return ()
     where, what = reading.problems[0]
-    more = f" (and {plural(len(reading.problems) - 1, 'other part')})" if len(reading.problems) > 1 else ""
-    return (f"Not all could be read: {visible(where, 160)}: {visible(what, 300)}{more}",)
+    said = _("Not all could be read: {where}: {what}", where=visible(where, 160), what=told(what, READING, limit=300))
+    if len(reading.problems) > 1:
+        others = len(reading.problems) - 1
+        said = f"{said} {ngettext('(and {count} other part)', '(and {count} other parts)', others)}"
+    return (said,)
 
 
 def file_size(count: int) -> str:
@@ -256,8 +270,8 @@ def _score_card(score: Score, result: Result) -> ScoreCard:
         ("error", score.errors),
         ("none", score.not_evaluated),
     )
-    words = zip((count for _, count in outcomes), ("pass", "warn", "fail", "broke", "not evaluated"), strict=True)
-    total = sum(count for _, count in outcomes) or 1
+    words = (_("pass"), _("warn"), _("fail"), _("broke"), _("not evaluated"))
+    total = sum(count for _style, count in outcomes) or 1
     strip, at = [], 0.0
     for style, count in outcomes:
         if count:
@@ -272,7 +286,7 @@ def _score_card(score: Score, result: Result) -> ScoreCard:
         "–" if score.value is None else f"{score.value:.0f}",
         state,
         tuple(strip),
-        " · ".join(f"{count} {word}" for count, word in words if count),
+        " · ".join(f"{count} {word}" for (_style, count), word in zip(outcomes, words, strict=True) if count),
         sum(len(outcome.findings) for outcome in result.outcomes if outcome.dimension == score.dimension),
     )
 
@@ -280,7 +294,12 @@ def _score_card(score: Score, result: Result) -> ScoreCard:
 def _views(result: Result) -> tuple[ViewCard, ...]:
     order = dict.fromkeys((*DIMENSIONS, *(outcome.dimension for outcome in result.outcomes)))
     return tuple(
-        ViewCard(title_of(dimension), visible(outcome.code, 20), visible(view.caption, 400), draw(view.chart, VIEW))
+        ViewCard(
+            title_of(dimension),
+            visible(outcome.code, 20),
+            told(view.caption, outcome.code, limit=400),
+            draw(view.chart, VIEW, outcome.code),
+        )
         for dimension in order
         for outcome in result.outcomes
         if outcome.dimension == dimension and not (result.dataset.reading is not None and outcome.code in CLAIMED)
@@ -292,9 +311,9 @@ def _views(result: Result) -> tuple[ViewCard, ...]:
 
 
 def _role(role: Any) -> tuple[str, str, str, str]:
-    names = [visible(name, 60) for name in role.columns]
-    shown = ", ".join(names[:12]) + (f" and {len(names) - 12:,} more" if len(names) > 12 else "")
-    return (title_of(role.role), shown or "none", "given" if role.given else "guessed", visible(role.reason, 400))
+    shown = listing(role.columns, 12, limit=60)
+    how = _("given") if role.given else _("guessed")
+    return (title_of(role.role), shown or _("none"), how, told(role.reason, ROLES, limit=400))
 
 
 def _methods(result: Result) -> tuple[MethodRow, ...]:
@@ -305,7 +324,7 @@ def _methods(result: Result) -> tuple[MethodRow, ...]:
             outcome,
             title_of(outcome.name),
             title_of(outcome.dimension),
-            sentence(outcome.reason),
+            told(outcome.reason, outcome.code),
             ", ".join(f"{visible(key, 60)} = {brief(value, 80)}" for key, value in outcome.options.items()),
             tuple(_measurement(one) for one in outcome.measurements[:most]),
             max(len(outcome.measurements) - most, 0),
@@ -317,29 +336,33 @@ def _methods(result: Result) -> tuple[MethodRow, ...]:
 def _measurement(one: Measurement) -> tuple[str, ...]:
     name = one.statistic
     interval = one.interval
-    subject = ", ".join(visible(column, 60) for column in one.columns[:4]) or "dataset"
+    subject = ", ".join(visible(column, 60) for column in one.columns[:4]) or _("dataset")
     rest = len(one.columns) - 4
     return (
-        subject + (f" and {rest} more" if rest > 0 else "") + (f" [{visible(one.segment, 60)}]" if one.segment else ""),
+        subject
+        + (" " + _("and {count} more", count=f"{rest:,}") if rest > 0 else "")
+        + (f" [{visible(one.segment, 60)}]" if one.segment else ""),
         visible(name, 60),
         amount(one.value, name) + (f" {visible(one.unit, 20)}" if one.unit else ""),
         "" if one.limit is None else amount(one.limit, name),
-        "" if interval is None else f"{amount(interval.low, name)} to {amount(interval.high, name)}",
+        "" if interval is None else span(amount(interval.low, name), amount(interval.high, name)),
         "" if one.p_value is None else number(one.p_value),
-        f"all {one.basis.unit}" if one.basis.exact else f"sample of {one.basis.rows:,}",
+        _("all {unit}", unit=_(one.basis.unit))
+        if one.basis.exact
+        else _("sample of {count}", count=f"{one.basis.rows:,}"),
     )
 
 
 def _timings(result: Result) -> tuple[Fact, ...]:
     run = result.run
     facts = [(title_of(step), f"{seconds:.2f} s") for step, seconds in run.timings.items()]
-    facts.append(("Whole run", f"{run.seconds:.2f} s"))
+    facts.append((_("Whole run"), f"{run.seconds:.2f} s"))
     if run.peak_memory_mb is not None:
-        facts.append(("Peak memory", f"{run.peak_memory_mb:,.0f} MB"))
+        facts.append((_("Peak memory"), f"{run.peak_memory_mb:,.0f} MB"))
     if run.threads is not None:
-        facts.append(("Threads", number(run.threads)))
+        facts.append((_("Threads"), number(run.threads)))
     facts += [(visible(name, 40), visible(version, 60)) for name, version in run.versions.items()]
-    facts.append(("Run", visible(run.id, 60)))
+    facts.append((_("Run"), visible(run.id, 60)))
     if result.dataset.schema_hash:
-        facts.append(("Schema", visible(result.dataset.schema_hash, 13)))
+        facts.append((_("Schema"), visible(result.dataset.schema_hash, 13)))
     return tuple(facts)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from audit.findings import Chart
 from audit.report.axes import Scale, Tick
+from audit.report.language import _
 from audit.report.wording import visible
 
 Point = tuple[float, float]
@@ -178,8 +179,8 @@ def row_titles(chart: Chart, size: Size) -> tuple[str, str]:
     A chart with only an `x_title` means its values.
     """
     if chart.y_title:
-        return visible(chart.x_title, 60) or "label", visible(chart.y_title, 60)
-    return "label", visible(chart.x_title, 60) or ("rows" if size.compact else "value")
+        return visible(chart.x_title, 60) or _("label"), visible(chart.y_title, 60)
+    return _("label"), visible(chart.x_title, 60) or (_("rows") if size.compact else _("value"))
 
 
 def fit(name: object, width: float, size: float = 6.2) -> str:

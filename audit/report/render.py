@@ -5,12 +5,12 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from audit.errors import AuditError
+from audit.report.assets import templates
 from audit.report.language import SOURCE, _, catalog, ngettext, speaking
 from audit.report.page import make_page
+from audit.report.sentences import told, with_lang
 from audit.report.wording import listing, number, percent, visible
 from audit.result import Result
 
@@ -52,20 +52,6 @@ def render_html(result: Result, *, include_samples: bool = False, language: str 
 
 
 @functools.lru_cache(maxsize=1)
-def templates() -> Path:
-    """Return the folder of the templates: beside this module in an installed package, else the checkout's.
-
-    Raises:
-        AuditError: neither exists.
-    """
-    here = Path(__file__).resolve()
-    for folder in (here.parent / "templates", here.parents[2] / "reports" / "templates"):
-        if (folder / "report.html").is_file():
-            return folder
-    raise AuditError(f"the report's templates are missing beside {here.parent}; reinstall dataset-audit")
-
-
-@functools.lru_cache(maxsize=1)
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
@@ -78,6 +64,7 @@ def _environment() -> Environment:
         auto_reload=False,
     )
     filters: dict[str, Any] = {"visible": visible, "number": number, "percent": percent, "listing": listing}
+    filters |= {"told": told, "with_lang": with_lang}
     environment.filters.update(filters)
     environment.globals.update({"_": _, "ngettext": ngettext})
     return environment

@@ -8,7 +8,9 @@ from dataclasses import dataclass
 
 from audit.findings import Chart, Outcome, Status, View
 from audit.report.charts import STRIP, VIEW, draw
+from audit.report.language import N_, _
 from audit.report.picture import Picture
+from audit.report.sentences import told
 from audit.report.verdict import uses
 from audit.report.wording import number, percent, plural, visible
 from audit.result import EpisodeSummary, EpisodeTotals, Result, SourceReading, Spread
@@ -20,25 +22,28 @@ _LEARNERS = "Which learners"  # the title of the picture of what the table of le
 
 Fact = tuple[str, str]
 
+READING = "reading"
+"""The group of patterns for what is said of how a source was read: no check says it."""
+
 ENDS: Mapping[str, str] = {
-    "terminated": "terminated",
-    "truncated": "truncated",
-    "both": "terminated and truncated",
-    "ended": "ended, not said how",
-    "none": "no flag",
-    "unknown": "not said",
+    "terminated": N_("terminated"),
+    "truncated": N_("truncated"),
+    "both": N_("terminated and truncated"),
+    "ended": N_("ended, not said how"),
+    "none": N_("no flag"),
+    "unknown": N_("not said"),
 }
 """How an episode ends, in the words of the page."""
 
 _STYLES = {"yes": "pass", "with care": "warn", "no": "fail"}
 
 SLOTS: Mapping[str, tuple[str, ...]] = {
-    "Returns and lengths": ("REP105",),
-    "How episodes end": ("COM102", "BAL102"),
-    "Coverage": ("REP101",),
-    "Actions": ("BAL101",),
-    "Do actions, rewards and states line up?": ("LBL102", "LBL101"),
-    "Do episodes fit the dynamics?": ("LBL104",),
+    N_("Returns and lengths"): ("REP105",),
+    N_("How episodes end"): ("COM102", "BAL102"),
+    N_("Coverage"): ("REP101",),
+    N_("Actions"): ("BAL101",),
+    N_("Do actions, rewards and states line up?"): ("LBL102", "LBL101"),
+    N_("Do episodes fit the dynamics?"): ("LBL104",),
 }
 """The headings of the section's pictures, each with the checks that make them."""
 
@@ -61,20 +66,20 @@ class Places:
     def rows(self, ids: Sequence[int]) -> Fact:
         """Return the label and the words for row numbers: of trajectories, steps inside their episodes."""
         shown, rest = ids[:_MOST_ROWS], max(len(ids) - _MOST_ROWS, 0)
-        more = f" and {rest:,} more" if rest else ""
+        more = " " + _("and {count} more", count=f"{rest:,}") if rest else ""
         if self.unit == "rows":
-            return "Row numbers", ", ".join(map(str, shown)) + more
+            return _("Row numbers"), ", ".join(map(str, shown)) + more
         grouped: dict[str, list[str]] = {}
         for row in shown:
             episode, step = self._step(row)
             grouped.setdefault(episode, []).append(step)
-        return "Steps", "; ".join(f"{episode}: {', '.join(steps)}" for episode, steps in grouped.items()) + more
+        return _("Steps"), "; ".join(f"{episode}: {', '.join(steps)}" for episode, steps in grouped.items()) + more
 
     def _step(self, row: int) -> tuple[str, str]:
         at = bisect_right(self.starts, row, key=lambda start: start[0]) - 1
         if at >= 0 and row < self.starts[at][0] + self.starts[at][1]:
-            return f"episode {visible(self.starts[at][2], 40)}", f"{row - self.starts[at][0]:,}"
-        return "counted from the first step of the data", f"{row:,}"
+            return _("episode {name}", name=visible(self.starts[at][2], 40)), f"{row - self.starts[at][0]:,}"
+        return _("counted from the first step of the data"), f"{row:,}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,19 +164,24 @@ def make_section(result: Result, first: Mapping[str, str]) -> Section | None:
     return Section(
         facts=tuple(_facts(reading, totals)),
         format=visible(reading.format, 60),
-        mapping=tuple((visible(name, 80), visible(meaning, 300)) for name, meaning in reading.mapping),
-        unknown=tuple(visible(text, 400) for text in reading.unknown),
-        skipped=tuple(visible(text, 400) for text in reading.skipped),
-        problems=tuple((visible(where, 120), visible(what, 400)) for where, what in reading.problems),
+        mapping=tuple((visible(name, 80), told(meaning, READING, limit=300)) for name, meaning in reading.mapping),
+        unknown=tuple(told(text, READING, limit=400) for text in reading.unknown),
+        skipped=tuple(told(text, READING, limit=400) for text in reading.skipped),
+        problems=tuple((visible(where, 120), told(what, READING, limit=400)) for where, what in reading.problems),
         slots=tuple(_slots(result.outcomes, totals)),
         uses=tuple(
-            (visible(use.name, 40), _STYLES.get(use.suited, "none"), visible(use.suited, 20), visible(use.reason, 300))
+            (
+                visible(use.name, 40),
+                _STYLES.get(use.suited, "none"),
+                visible(use.suited, 20),
+                told(use.reason, "REP105", limit=300),
+            )
             for use in uses(result)
         ),
         rows=tuple(_row(episode, first) for episode in rows),
         rest=count - len(rows),
         in_json=len(result.episodes),
-        ends=tuple(words for end, words in ENDS.items() if any(e.end == end for e in rows)),
+        ends=tuple(_(words) for end, words in ENDS.items() if any(e.end == end for e in rows)),
         with_returns=any(e.episode_return is not None for e in rows),
         viewers=tuple(_viewer(episode) for episode in drawn),
         worst=any(episode.severity is not None for episode in drawn),
@@ -179,32 +189,37 @@ def make_section(result: Result, first: Mapping[str, str]) -> Section | None:
 
 
 def _facts(reading: SourceReading, totals: EpisodeTotals | None) -> list[Fact]:
-    facts = [("Format", visible(reading.format, 60))]
+    facts = [(_("Format"), visible(reading.format, 60))]
     if reading.env_id:
-        facts.append(("Environment", visible(reading.env_id, 80)))
-    facts.append(("Observation", f"vector of {reading.observation:,}"))
-    facts.append(("Action", visible(reading.action, 60)))
+        facts.append((_("Environment"), visible(reading.env_id, 80)))
+    facts.append((_("Observation"), _("vector of {count}", count=f"{reading.observation:,}")))
+    facts.append((_("Action"), told(reading.action, READING, limit=60)))
     if reading.fps is not None:
-        facts.append(("Frames a second", number(float(reading.fps))))
+        facts.append((_("Frames a second"), number(float(reading.fps))))
     if reading.step_limit is not None:
-        facts.append(("Step limit", number(reading.step_limit)))
+        facts.append((_("Step limit"), number(reading.step_limit)))
     if totals is None:
         return facts
-    facts.append(("Episodes", number(totals.episodes)))
-    facts.append(("Steps", number(totals.steps)))
+    facts.append((_("Episodes"), number(totals.episodes)))
+    facts.append((_("Steps"), number(totals.steps)))
     if totals.lengths is not None:
-        facts.append(("Length", _spread(totals.lengths)))
+        facts.append((_("Length"), _spread(totals.lengths)))
     if totals.returns is not None:
-        facts.append(("Return", _spread(totals.returns)))
+        facts.append((_("Return"), _spread(totals.returns)))
     share = f" ({percent(totals.with_findings / totals.episodes)})" if totals.episodes else ""
-    facts.append(("Episodes with findings", f"{totals.with_findings:,}{share}"))
+    facts.append((_("Episodes with findings"), f"{totals.with_findings:,}{share}"))
     share = f" ({percent(totals.flagged_steps / totals.steps)})" if totals.steps else ""
-    facts.append(("Steps that findings name", f"{totals.flagged_steps:,}{share}"))
+    facts.append((_("Steps that findings name"), f"{totals.flagged_steps:,}{share}"))
     return facts
 
 
 def _spread(spread: Spread) -> str:
-    return f"median {_number(spread.median)}, {_number(spread.low)} to {_number(spread.high)}"
+    return _(
+        "median {median}, {low} to {high}",
+        median=_number(spread.median),
+        low=_number(spread.low),
+        high=_number(spread.high),
+    )
 
 
 def _number(value: float) -> str:
@@ -220,11 +235,11 @@ def _slots(outcomes: Sequence[Outcome], totals: EpisodeTotals | None) -> list[Sl
     for title, codes in SLOTS.items():
         found = [(code, by_code.get(code)) for code in codes]
         views = _distinct([(code, view) for code, outcome in found if outcome is not None for view in outcome.views])
-        pictures = [(code, draw(view.chart, VIEW), visible(view.caption, 400)) for code, view in views]
+        pictures = [(code, draw(view.chart, VIEW, code), told(view.caption, code, limit=400)) for code, view in views]
         own = _own_charts(codes[0], [view for _, view in views], totals)
-        pictures += [("", draw(chart, VIEW), "") for chart in own]
+        pictures += [("", draw(chart, VIEW, ""), "") for chart in own]
         reasons = [_reason(code, outcome) for code, outcome in found]
-        slots.append(Slot(title, tuple(pictures), tuple(reason for reason in reasons if reason)))
+        slots.append(Slot(_(title), tuple(pictures), tuple(reason for reason in reasons if reason)))
     return slots
 
 
@@ -245,7 +260,7 @@ def _own_charts(code: str, views: Sequence[View], totals: EpisodeTotals | None) 
         own = {"return": totals.return_chart, "length": totals.length_chart}
         return [chart for word, chart in own.items() if chart is not None and word not in titles]
     if code == "COM102" and not views and set(totals.ends) - {"unknown"}:
-        labels = [ENDS[end] for end in ENDS if end in totals.ends]
+        labels = [_(ENDS[end]) for end in ENDS if end in totals.ends]
         values = [totals.ends[end] for end in ENDS if end in totals.ends]
         return [Chart("bars", "Flags at the end of episodes", {"labels": labels, "values": values}, "episodes")]
     return []
@@ -254,13 +269,13 @@ def _own_charts(code: str, views: Sequence[View], totals: EpisodeTotals | None) 
 def _reason(code: str, outcome: Outcome | None) -> str:
     """Return why a check judged nothing; empty where it did."""
     if outcome is None:
-        return f"{code} not assessed: it did not take part."
+        return _("{code} not assessed: it did not take part.", code=code)
     if outcome.views:
         return ""
     if outcome.status in (Status.NOT_APPLICABLE, Status.SKIPPED):
-        return f"{code} not assessed: {visible(outcome.reason, 400)}."
+        return _("{code} not assessed: {reason}.", code=code, reason=told(outcome.reason, code, limit=400))
     if outcome.status is Status.ERROR:
-        return f"{code} not assessed: the check broke."
+        return _("{code} not assessed: the check broke.", code=code)
     return ""
 
 
@@ -277,7 +292,7 @@ def _row(episode: EpisodeSummary, first: Mapping[str, str]) -> EpisodeRow:
         codes=tuple((visible(code, 20), first.get(code, "")) for code in episode.codes),
         length=episode.length,
         total=episode.episode_return,
-        end=ENDS.get(episode.end, visible(episode.end, 40)),
+        end=_(ENDS.get(episode.end, visible(episode.end, 40))),
         flagged=episode.flagged_steps,
         viewer=f"v-{episode.place}" if episode.strips else "",
     )
@@ -286,13 +301,13 @@ def _row(episode: EpisodeSummary, first: Mapping[str, str]) -> EpisodeRow:
 def _viewer(episode: EpisodeSummary) -> Viewer:
     words = [plural(episode.length, "step")]
     if episode.episode_return is not None:
-        words.append(f"return {number(episode.episode_return)}")
-    words.append(ENDS.get(episode.end, visible(episode.end, 40)))
+        words.append(_("return {value}", value=number(episode.episode_return)))
+    words.append(_(ENDS.get(episode.end, visible(episode.end, 40))))
     if episode.codes:
         words.append(", ".join(visible(code, 20) for code in episode.codes))
     return Viewer(
         f"v-{episode.place}",
         visible(episode.id, 60),
-        "; ".join(words),
+        _("; ").join(words),
         tuple(draw(chart, STRIP) for chart in episode.strips),
     )

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.findings import Finding, Outcome, Severity, Status
+from audit.report.language import _, ngettext
 from audit.report.wording import listing, plural, title_of
 from audit.result import Result
 
@@ -29,7 +30,7 @@ class Verdict:
 
     def __str__(self) -> str:
         """Return the sentence."""
-        return f"{self.headline}: {self.rest}."
+        return _("{headline}: {rest}.", headline=self.headline, rest=self.rest)
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +51,14 @@ class Action:
         if self.streams:
             parts = [listing(self.columns, 5)] if self.columns else []
             if self.episodes:
-                parts.append(f"{plural(len(self.episodes), 'episode')} ({listing(self.episodes, 5)})")
-            return " in ".join(parts) or "the dataset as a whole"
+                named = {"count": plural(len(self.episodes), "episode"), "names": listing(self.episodes, 5)}
+                parts.append(_("{count} ({names})", **named))
+            if len(parts) > 1:
+                return _("{streams} in {episodes}", streams=parts[0], episodes=parts[1])
+            return parts[0] if parts else _("the dataset as a whole")
         if not self.columns:
-            return "the dataset as a whole"
-        return f"{plural(len(self.columns), 'column')}: {listing(self.columns, 5)}"
+            return _("the dataset as a whole")
+        return _("{count}: {names}", count=plural(len(self.columns), "column"), names=listing(self.columns, 5))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,34 +97,41 @@ def verdict(result: Result) -> Verdict:
     left_out = sum(count[status] for status in NOT_EVALUATED)
     parts = []
     if count[Status.FAIL]:
-        parts.append(f"{plural(count[Status.FAIL], 'check')} fail{'s' if count[Status.FAIL] == 1 else ''}")
+        parts.append(ngettext("{count} check fails", "{count} checks fail", count[Status.FAIL]))
     if count[Status.ERROR]:
-        parts.append(f"{plural(count[Status.ERROR], 'check')} broke")
+        parts.append(ngettext("{count} check broke", "{count} checks broke", count[Status.ERROR]))
     if count[Status.WARN]:
-        noun = "" if parts else " check" if count[Status.WARN] == 1 else " checks"
-        parts.append(f"{count[Status.WARN]}{noun} warn{'s' if count[Status.WARN] == 1 else ''}")
+        parts.append(
+            ngettext("{count} warns", "{count} warn", count[Status.WARN])
+            if parts
+            else ngettext("{count} check warns", "{count} checks warn", count[Status.WARN])
+        )
     if count[Status.PASS]:
-        everything = not parts
-        noun = " check" if count[Status.PASS] == 1 else " checks"
-        passes = f"{count[Status.PASS]}{noun if everything else ''} pass{'es' if count[Status.PASS] == 1 else ''}"
-        parts.append(f"all {passes}" if everything and count[Status.PASS] > 1 else passes)
+        parts.append(
+            ngettext("{count} passes", "{count} pass", count[Status.PASS])
+            if parts
+            else ngettext("{count} check passes", "all {count} checks pass", count[Status.PASS])
+        )
     if left_out:
-        noun = "" if parts else " checks" if left_out > 1 else " check"
-        parts.append(f"{left_out}{noun} could not be evaluated")
+        parts.append(
+            _("{count} could not be evaluated", count=f"{left_out:,}")
+            if parts
+            else ngettext("{count} check could not be evaluated", "{count} checks could not be evaluated", left_out)
+        )
     status, headline = _headline(count[Status.FAIL], count[Status.ERROR], count[Status.WARN], count[Status.PASS])
-    return Verdict(status, headline, "; ".join(parts) or "no check took part")
+    return Verdict(status, headline, _("; ").join(parts) or _("no check took part"))
 
 
 def _headline(failed: int, broken: int, warned: int, passed: int) -> tuple[str, str]:
     if failed:
-        return "fail", "Not ready to train on"
+        return "fail", _("Not ready to train on")
     if broken:
-        return "error", "No verdict"
+        return "error", _("No verdict")
     if warned:
-        return "warn", "Usable with care"
+        return "warn", _("Usable with care")
     if passed:
-        return "pass", "Ready to train on"
-    return "none", "Not assessed"
+        return "pass", _("Ready to train on")
+    return "none", _("Not assessed")
 
 
 def actions(result: Result) -> tuple[tuple[Action, ...], int]:

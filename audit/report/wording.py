@@ -8,6 +8,8 @@ import unicodedata
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from audit.report.language import _, ngettext
+
 NONE = "–"
 """Stands for a number that there is not."""
 
@@ -50,7 +52,7 @@ def number(value: Any) -> str:
     if value is None:
         return NONE
     if isinstance(value, bool):
-        return "yes" if value else "no"
+        return _("yes") if value else _("no")
     if isinstance(value, int):
         return f"{value:,}" if abs(value) < 10**15 else f"{value:.4g}"
     if isinstance(value, float):
@@ -102,7 +104,16 @@ def plural(count: int, noun: str) -> str:
     >>> plural(1, "column"), plural(1200, "row")
     ('1 column', '1,200 rows')
     """
-    return f"{count:,} {noun}" + ("" if count == 1 else "s")
+    return ngettext(f"{{count}} {noun}", f"{{count}} {noun}s", count)
+
+
+def span(low: str, high: str) -> str:
+    """Return two ends of a range as words.
+
+    >>> span("1%", "3%")
+    '1% to 3%'
+    """
+    return _("{low} to {high}", low=low, high=high)
 
 
 def listing(names: Iterable[str], most: int, limit: int = 40) -> str:
@@ -114,7 +125,7 @@ def listing(names: Iterable[str], most: int, limit: int = 40) -> str:
     shown = [visible(name, limit) for name in names]
     if len(shown) <= most:
         return ", ".join(shown)
-    return f"{', '.join(shown[:most])} and {len(shown) - most:,} more"
+    return _("{names} and {count} more", names=", ".join(shown[:most]), count=f"{len(shown) - most:,}")
 
 
 def sentence(text: str, names: Iterable[str] = (), limit: int = 600) -> str:
@@ -143,7 +154,7 @@ def title_of(name: str) -> str:
     ('Missing values', 'Class balance')
     """
     words = visible(name, 80).replace("-", " ").replace("_", " ")
-    return words[:1].upper() + words[1:]
+    return _(words[:1].upper() + words[1:])
 
 
 def brief(value: Any, limit: int = 300) -> str:

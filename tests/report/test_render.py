@@ -13,8 +13,9 @@ from html.parser import HTMLParser
 import pytest
 
 from audit.findings import Chart, Outcome, Status, View
+from audit.report.assets import templates
 from audit.report.page import make_page
-from audit.report.render import render_html, templates
+from audit.report.render import render_html
 from audit.result import Result
 
 VOID = {"meta", "rect", "path", "input", "br", "img", "link", "hr"}
