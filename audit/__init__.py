@@ -18,6 +18,7 @@ from audit._version import __version__
 if TYPE_CHECKING:
     from audit.checks import Check, register
     from audit.cleaning import Cleaned, clean
+    from audit.comparison import Comparison, diff
     from audit.config import Config
     from audit.errors import AuditError
     from audit.findings import Finding
@@ -28,18 +29,20 @@ if TYPE_CHECKING:
     from audit.suggestion import Suggestion, suggest
 
 __all__ = [
-    "AuditError", "Check", "Cleaned", "Config", "Finding", "Result", "Suggestion", "__version__", "clean", "guard",
-    "learn", "register", "run", "suggest",
+    "AuditError", "Check", "Cleaned", "Comparison", "Config", "Finding", "Result", "Suggestion", "__version__", "clean",
+    "diff", "guard", "learn", "register", "run", "suggest",
 ]  # fmt: skip
 
 _HOMES = {
     "AuditError": "audit.errors",
     "Check": "audit.checks",
     "Cleaned": "audit.cleaning",
+    "Comparison": "audit.comparison",
     "Config": "audit.config",
     "Finding": "audit.findings",
     "Result": "audit.result",
     "clean": "audit.cleaning",
+    "diff": "audit.comparison",
     "guard": "audit.interop.guard",
     "learn": "audit.learning",
     "register": "audit.checks",

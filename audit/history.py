@@ -10,7 +10,6 @@ The file is a DuckDB database. Writers wait for each other; a run is added whole
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator, Mapping
@@ -109,27 +108,6 @@ class PastRun:
     status: str
     rows: int | None
     numbers: int
-
-
-def load_result(path: str | Path) -> Mapping[str, Any]:
-    """Return a result that `audit run -o result.json` wrote.
-
-    Raises:
-        SourceError: the file cannot be read or holds no result.
-    """
-    try:
-        found = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise SourceError(
-            f"cannot read {path}: {getattr(error, 'strerror', None) or 'it is not UTF-8 text'}"
-        ) from error
-    except json.JSONDecodeError as error:
-        raise SourceError(
-            f"{path} is not JSON (line {error.lineno}): write it with `audit run DATA -o {path}`"
-        ) from error
-    if not isinstance(found, dict) or not {"run", "dataset", "outcomes", "findings"} <= set(found):
-        raise SourceError(f"{path} holds no result of an audit; write one with `audit run DATA -o result.json`")
-    return found
 
 
 def numbers_of(result: Mapping[str, Any]) -> tuple[Number, ...]:

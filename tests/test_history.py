@@ -13,7 +13,8 @@ import pytest
 from scipy.stats import median_abs_deviation
 
 from audit.errors import SourceError
-from audit.history import add, check, load_result, numbers_of, show
+from audit.history import add, check, numbers_of, show
+from audit.saved import load_result
 
 
 def result(run: str, value: float, dataset: str = "orders") -> dict[str, Any]:

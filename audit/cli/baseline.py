@@ -36,7 +36,7 @@ def write_command(  # noqa: PLR0917  # typer hands options over by name
     """Accept the findings of a result; decisions that are there already stay as they are."""
     from audit.baseline import baseline_text, decide, read_baseline
     from audit.files import write_text
-    from audit.history import load_result
+    from audit.saved import load_result
 
     known = read_baseline(output) if Path(output).exists() else None
     made = decide(
@@ -63,7 +63,7 @@ def prune_command(
     """Take out decisions that have expired, or whose finding is gone; say which."""
     from audit.baseline import baseline_text, prune, read_baseline
     from audit.files import write_text
-    from audit.history import load_result
+    from audit.saved import load_result
 
     kept, gone = prune(read_baseline(baseline), load_result(result), _day(today) or dt.datetime.now(dt.UTC).date())
     for decision in gone:

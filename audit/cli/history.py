@@ -27,7 +27,8 @@ def add_command(
     results: Annotated[list[str], typer.Argument(metavar="RESULT...", help="Results of `audit run -o result.json`.")],
 ) -> None:
     """Add runs; one that is there already is left alone."""
-    from audit.history import add, load_result
+    from audit.history import add
+    from audit.saved import load_result
 
     loaded = [(path, load_result(path)) for path in results]
     for path, result in loaded:
@@ -48,7 +49,8 @@ def check_command(
     ] = FLOOR,
 ) -> None:
     """Compare a run with the earlier ones of the same dataset; exit code 1 where a number is out of line."""
-    from audit.history import check, load_result
+    from audit.history import check
+    from audit.saved import load_result
 
     seen = check(history, load_result(result), least=least, threshold=threshold, floor=floor)
     for anomaly in seen.anomalies:

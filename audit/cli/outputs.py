@@ -43,22 +43,24 @@ class Style:
     include_samples: bool = False
 
 
-def targets(formats: Sequence[str], outputs: Sequence[str]) -> list[Target]:
+def targets(formats: Sequence[str], outputs: Sequence[str], allowed: Sequence[str] = FORMATS) -> list[Target]:
     """Pair each format with its output: the n-th --format belongs to the n-th -o.
 
     Raises:
-        ConfigError: a format is unknown or cannot be told, a folder is not there, or two would go to stdout.
+        ConfigError: a format is not one of `allowed` or cannot be told, a folder is not there, or two would go to
+            stdout.
     """
     for name in formats:
-        if name not in FORMATS:
-            raise ConfigError(f"unknown format '{name}'{did_you_mean(name, FORMATS)}")
+        if name not in allowed:
+            raise ConfigError(f"unknown format '{name}'{did_you_mean(name, allowed)}")
     made = []
     for i in range(max(len(formats), len(outputs))):
         path = outputs[i] if i < len(outputs) else "-"
         guessed = SUFFIXES.get(Path(path).suffix.lower(), "text" if path == "-" else "")
+        guessed = guessed if guessed in allowed else ""
         name = formats[i] if i < len(formats) else guessed
         if not name:
-            raise ConfigError(f"-o {path}: the name's end tells no format; add --format ({', '.join(FORMATS)})")
+            raise ConfigError(f"-o {path}: the name's end tells no format; add --format ({', '.join(allowed)})")
         if path != "-" and not Path(path).absolute().parent.is_dir():
             raise ConfigError(f"-o {path}: there is no folder {Path(path).absolute().parent}; make it first")
         made.append(Target(name, path))

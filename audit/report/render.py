@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from audit.report.assets import templates
@@ -35,15 +36,33 @@ def render_html(result: Result, *, include_samples: bool = False, language: str 
         ConfigError: there is no such language; the message lists those there are.
         AuditError: the templates are not where the package was installed.
     """
+    return render_page("report.html", lambda: make_page(result, include_samples=include_samples), language=language)
+
+
+def render_page(
+    template: str, make: Callable[[], object], *, language: str = SOURCE, script_name: str = "app.js"
+) -> str:
+    """Return a page of ours: a template with the common style, a script and the content security policy for both.
+
+    Args:
+        template: file name of the template; it gets `page`, `language`, `policy`, `style` and `script`.
+        make: makes the `page`, called while the language is chosen.
+        language: as in `render_html`.
+        script_name: file name of the script; empty for a page that has none, which the policy then forbids.
+
+    Raises:
+        ConfigError: there is no such language.
+        AuditError: the templates are not where the package was installed.
+    """
     from markupsafe import Markup
 
     environment = _environment()
-    style, script = _asset("style.css"), _asset("app.js")
-    policy = _POLICY.format(script=_hash(script), style=_hash(style))
+    style, script = _asset("style.css"), _asset(script_name) if script_name else ""
+    policy = _POLICY.format(script=_hash(script) if script else "'none'", style=_hash(style))
     spoken = catalog(language)
     with speaking(spoken):
-        return environment.get_template("report.html").render(
-            page=make_page(result, include_samples=include_samples),
+        return environment.get_template(template).render(
+            page=make(),
             language=spoken,
             policy=policy,
             style=Markup(style),  # noqa: S704  # our own file, hashed into the policy: never data
