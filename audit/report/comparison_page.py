@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from audit.comparison import KINDS, Change, ColumnPair, Compared, Comparison, Kind
@@ -13,6 +12,7 @@ from audit.report.comparison_words import (
     SMALL_SHIFT,
     Headline,
     columns_words,
+    count_words,
     fact,
     headline,
     message_of,
@@ -20,10 +20,11 @@ from audit.report.comparison_words import (
     score_words,
     subject,
 )
+from audit.report.language import SOURCE, _, ngettext
 from audit.report.page import when
 from audit.report.picture import Picture
 from audit.report.render import render_page
-from audit.report.wording import isolated, percent, plural, title_of, visible
+from audit.report.wording import isolated, percent, title_of, visible
 
 MOST_ROWS = 500
 """Findings of one kind on the page; the JSON has all."""
@@ -76,7 +77,7 @@ class ComparisonPage:
     title: str
     sides: tuple[tuple[str, tuple[tuple[str, str], ...]], ...]
     headline: Headline
-    counts: tuple[tuple[str, str, int], ...]
+    counts: tuple[tuple[str, str], ...]
     notes: tuple[str, ...]
     groups: tuple[Group, ...]
     scores: tuple[tuple[str, str, str, str], ...]
@@ -104,9 +105,9 @@ def make_page(comparison: Comparison) -> ComparisonPage:
     title = visible(after.id, 120) if before.id == after.id else f"{visible(before.id, 60)} → {visible(after.id, 60)}"
     return ComparisonPage(
         title=title,
-        sides=(("Before", _side(before)), ("After", _side(after))),
+        sides=((_("Before"), _side(before)), (_("After"), _side(after))),
         headline=headline(comparison),
-        counts=tuple((KIND_STATES[kind], KIND_TITLES[kind], comparison.counts[kind]) for kind in KINDS),
+        counts=tuple((KIND_STATES[k], count_words(k, comparison.counts[k])) for k in KINDS if comparison.counts[k]),
         notes=tuple(visible(note, 400) for note in comparison.notes),
         groups=tuple(_group(comparison, kind) for kind in KINDS if comparison.counts[kind]),
         scores=tuple((title_of(s.dimension), *score_words(s.before, s.after)) for s in comparison.scores),
@@ -119,12 +120,14 @@ def make_page(comparison: Comparison) -> ComparisonPage:
 
 
 def _side(side: Compared) -> tuple[tuple[str, str], ...]:
+    rows = ngettext("{count} row", "{count} rows", side.rows)
+    columns = ngettext("{count} column", "{count} columns", side.columns)
     return (
-        ("Data", visible(side.uri, 300)),
-        ("Audited", when(side.started)),
-        ("Verdict", visible(side.status, 20)),
-        ("Size", f"{plural(side.rows, 'row')} × {plural(side.columns, 'column')}"),
-        ("Version", f"dataset-audit {visible(side.tool_version, 40)}"),
+        (_("Data"), visible(side.uri, 300)),
+        (_("Audited"), when(side.started)),
+        (_("Verdict"), visible(side.status, 20)),
+        (_("Size"), f"{rows} × {columns}"),
+        (_("Version"), f"dataset-audit {visible(side.tool_version, 40)}"),
     )
 
 
@@ -132,7 +135,7 @@ def _group(comparison: Comparison, kind: Kind) -> Group:
     changes = comparison.of(kind)
     shown = changes[:MOST_ROWS]
     rows = tuple(_row(change, f"{kind}-{i}") for i, change in enumerate(shown))
-    return Group(kind, KIND_TITLES[kind], KIND_STATES[kind], len(changes), rows, len(changes) - len(shown))
+    return Group(kind, _(KIND_TITLES[kind]), KIND_STATES[kind], len(changes), rows, len(changes) - len(shown))
 
 
 def _row(change: Change, anchor: str) -> ChangeRow:
@@ -156,13 +159,10 @@ def _card(pair: ColumnPair, *, picture: bool) -> ColumnCard:
     return ColumnCard(visible(pair.name, 120), visible(pair.kind, 20), shift, missing, drawn)
 
 
-_HEADS: Mapping[str, str] = {"reference": "before"}
-
-
 def _overlaid(picture: Picture) -> Picture:
-    """Return a picture whose data calls the earlier distribution "before", which charts know as the reference."""
+    """Return a picture whose data calls the earlier distribution "before": charts know it as the reference."""
     if not picture.lines:
         return picture
-    head = "\t".join(_HEADS.get(word, word) for word in picture.lines[0].split("\t"))
-    summary = picture.summary.replace("the reference is overlaid", "the earlier one is overlaid")
-    return replace(picture, lines=(head, *picture.lines[1:]), summary=f"{picture.title}. {summary}")
+    *first, _reference = picture.lines[0].split("\t")
+    head = "\t".join((*first, _("before")))
+    return replace(picture, lines=(head, *picture.lines[1:]), summary=f"{picture.title}. {picture.summary}")

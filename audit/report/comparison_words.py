@@ -6,20 +6,34 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.comparison import Change, Comparison, FactChange, Kind
-from audit.report.wording import NONE, amount, listing, number, percent, plural, sentence, visible
+from audit.report.language import N_, _
+from audit.report.wording import NONE, amount, listing, number, percent, sentence, visible
 
 KIND_TITLES: Mapping[Kind, str] = {
-    "new": "New",
-    "worse": "Worse",
-    "not_judged": "Not judged again",
-    "better": "Better",
-    "fixed": "Fixed",
-    "unchanged": "Unchanged",
+    "new": N_("New"),
+    "worse": N_("Worse"),
+    "not_judged": N_("Not judged again"),
+    "better": N_("Better"),
+    "fixed": N_("Fixed"),
+    "unchanged": N_("Unchanged"),
+}
+_COUNTS: Mapping[Kind, str] = {
+    "new": N_("{count} new"),
+    "worse": N_("{count} worse"),
+    "not_judged": N_("{count} not judged again"),
+    "better": N_("{count} better"),
+    "fixed": N_("{count} fixed"),
+    "unchanged": N_("{count} unchanged"),
 }
 KIND_STATES: Mapping[Kind, str] = {
     "new": "fail", "worse": "fail", "not_judged": "warn", "better": "pass", "fixed": "pass", "unchanged": "none",
 }  # fmt: skip
 """The look of each kind: that of an outcome."""
+
+_FACTS: Mapping[str, str] = {
+    "uri": N_("place"), "rows": N_("rows"), "columns": N_("columns"), "episodes": N_("episodes"), "bytes": N_("bytes"),
+    "schema_hash": N_("schema"),
+}  # fmt: skip
 
 SMALL_SHIFT = 0.02
 """Distributions that differ by less look alike: they are listed, not drawn."""
@@ -41,18 +55,25 @@ class Headline:
 def headline(comparison: Comparison) -> Headline:
     """Return whether the second result is better or worse than the first, in one sentence."""
     counts = comparison.counts
-    parts = [f"{counts[kind]} {KIND_TITLES[kind].lower()}" for kind in KIND_TITLES if counts[kind]]
-    rest = ", ".join(parts) + (" of all findings" if parts else "") or "no findings in either"
+    rest = ", ".join(count_words(kind, counts[kind]) for kind in KIND_TITLES if counts[kind])
+    rest = rest or _("no findings in either")
     open_worse = [c for c in comparison.changes if c.kind in ("new", "worse") and c.side.accepted is None]
     if comparison.broken:
-        rest += f"; {plural(len(comparison.broken), 'check')} broke in the second run ({', '.join(comparison.broken)})"
-        return Headline("error", "Cannot be told", rest)
+        rest += "; " + _("these checks broke in the second run: {codes}", codes=listing(comparison.broken, 10))
+    if open_worse and (counts["fixed"] or counts["better"]):
+        return Headline("warn", _("Better here, worse there"), rest)
     if open_worse:
-        better = counts["fixed"] + counts["better"]
-        return Headline("fail" if not better else "warn", "Worse" if not better else "Better here, worse there", rest)
+        return Headline("fail", _("Worse"), rest)
+    if comparison.broken:  # what they would have found, nobody knows
+        return Headline("error", _("Cannot be told"), rest)
     if counts["fixed"] or counts["better"]:
-        return Headline("pass", "Better", rest)
-    return Headline("none" if counts["not_judged"] else "pass", "Nothing is worse", rest)
+        return Headline("pass", _("Better"), rest)
+    return Headline("none" if counts["not_judged"] else "pass", _("Nothing is worse"), rest)
+
+
+def count_words(kind: Kind, count: int) -> str:
+    """Return how many findings are of a kind, such as "3 new"."""
+    return _(_COUNTS[kind], count=f"{count:,}")
 
 
 def message_of(change: Change) -> str:
@@ -71,7 +92,7 @@ def movement(change: Change) -> str:
         parts.append(f"{amount(before.value, change.statistic)} → {amount(after.value, change.statistic)}")
     if before is not None and after is not None and before.limit != after.limit:
         limits = (amount(side.limit, change.statistic) for side in (before, after))
-        parts.append(f"limit {' → '.join(limits)}")
+        parts.append(_("limit {limits}", limits=" → ".join(limits)))
     if change.reason:
         parts.append(visible(change.reason, 300))
     accepted = change.side.accepted
@@ -83,7 +104,7 @@ def movement(change: Change) -> str:
 def subject(change: Change) -> str:
     """Return the columns and the segment that it is about; "dataset" without."""
     segment = f" [{visible(change.segment, 60)}]" if change.segment else ""
-    return (listing(change.columns, 3) or "dataset") + segment
+    return (listing(change.columns, 3) or _("dataset")) + segment
 
 
 def fact(change: FactChange) -> tuple[str, str, str, str]:
@@ -95,7 +116,7 @@ def fact(change: FactChange) -> tuple[str, str, str, str]:
         moved = numbers[1] - numbers[0]
         difference = f"{'+' if moved > 0 else '−'}{number(abs(moved))}"
         difference += f" ({'+' if moved > 0 else '−'}{percent(abs(moved / numbers[0]))})" if numbers[0] else ""
-    name = visible(change.name, 80).replace("_", " ") if change.name == "schema_hash" else visible(change.name, 80)
+    name = _(_FACTS[change.name]) if change.name in _FACTS else visible(change.name, 80)
     return name, _value(before), _value(after), difference
 
 
@@ -105,7 +126,7 @@ def _value(value: object) -> str:
 
 def score_words(before: float | None, after: float | None) -> tuple[str, str, str]:
     """Return two scores and their difference in words."""
-    shown = ["not assessed" if score is None else f"{score:.0f}" for score in (before, after)]
+    shown = [_("not assessed") if score is None else f"{score:.0f}" for score in (before, after)]
     moved = "" if before is None or after is None or round(after) == round(before) else f"{after - before:+.0f}"
     return shown[0], shown[1], moved.replace("-", "−")
 
@@ -113,5 +134,9 @@ def score_words(before: float | None, after: float | None) -> tuple[str, str, st
 def columns_words(comparison: Comparison) -> Sequence[tuple[str, str]]:
     """Return (what, names) of the columns that came, went or changed their type."""
     retyped = [f"{change.name} ({change.before} → {change.after})" for change in comparison.retyped]
-    said = (("columns added", comparison.added), ("columns removed", comparison.removed), ("types changed", retyped))
+    said = (
+        (_("columns added"), comparison.added),
+        (_("columns removed"), comparison.removed),
+        (_("types changed"), retyped),
+    )
     return [(what, listing(names, 20, 120)) for what, names in said if names]
