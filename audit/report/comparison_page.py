@@ -15,7 +15,6 @@ from audit.report.comparison_words import (
     count_words,
     fact,
     headline,
-    message_of,
     movement,
     score_words,
     subject,
@@ -24,6 +23,7 @@ from audit.report.language import SOURCE, _, ngettext
 from audit.report.page import when
 from audit.report.picture import Picture
 from audit.report.render import render_page
+from audit.report.sentences import told
 from audit.report.wording import isolated, percent, title_of, visible
 
 MOST_ROWS = 500
@@ -145,7 +145,7 @@ def _row(change: Change, anchor: str) -> ChangeRow:
         visible(change.code, 20),
         title_of(change.name),
         isolated(subject(change), change.columns[:3]),
-        isolated(message_of(change), change.columns),
+        told(change.side.message, change.code, change.columns),
         movement(change),
         change.side.accepted is not None,
     )
