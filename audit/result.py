@@ -365,6 +365,12 @@ class Result:
             write_text(path, text)
         return text
 
+    def _repr_html_(self) -> str:
+        """Return what notebooks show: the verdict, the scores and the worst findings."""
+        from audit.report.notebook import render_notebook
+
+        return render_notebook(self)
+
     def split(self, frame: Any, *, severity: str = "fail") -> Split:
         """Part the rows of the audited table: `good`, and `quarantined` with the reasons; see `audit.split`."""
         from audit.split import split

@@ -143,9 +143,9 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
     basis = told(every_basis.pop(), limit=160) if len(every_basis) == 1 else ""  # said once, when all columns share it
     cards, listed = column_cards(result, findings, anchors, say_basis=not basis)
     return Page(
-        title=_title(result.dataset.uri),
+        title=title_of_uri(result.dataset.uri),
         uri=visible(result.dataset.uri, 300),
-        size=_size(result),
+        size=size_of(result),
         unit=places.unit,
         streams=places.unit == "steps",
         facts=_header_facts(result),
@@ -178,7 +178,8 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
     )
 
 
-def _title(uri: str) -> str:
+def title_of_uri(uri: str) -> str:
+    """Return the last part of a place, which is what people call a dataset."""
     return visible(uri.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] or uri, 120)
 
 
@@ -194,7 +195,8 @@ def _uses(result: Result) -> tuple[tuple[str, str, str], ...]:
     return tuple((style, words, listing(names, 8)) for style, words, names in named if names)
 
 
-def _size(result: Result) -> str:
+def size_of(result: Result) -> str:
+    """Return how much data there is, in words."""
     dataset = result.dataset
     if dataset.episodes is not None:
         return _(
@@ -206,7 +208,8 @@ def _size(result: Result) -> str:
 def _reference(result: Result) -> str:
     if result.reference is None:
         return ""
-    return f"{_title(result.reference.uri)} ({plural(result.reference.rows, result.reference.unit.removesuffix('s'))})"
+    rows = plural(result.reference.rows, result.reference.unit.removesuffix("s"))
+    return f"{title_of_uri(result.reference.uri)} ({rows})"
 
 
 def _header_facts(result: Result) -> tuple[Fact, ...]:

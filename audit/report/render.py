@@ -70,6 +70,15 @@ def render_page(
         )
 
 
+def render_fragment(template: str, make: Callable[[], object]) -> str:
+    """Return a part of somebody else's page: a template that brings its own style, without script and policy.
+
+    Raises:
+        AuditError: the templates are not where the package was installed.
+    """
+    return _environment().get_template(template).render(page=make())
+
+
 @functools.lru_cache(maxsize=1)
 def _environment() -> Environment:
     from jinja2 import Environment, FileSystemLoader, StrictUndefined
