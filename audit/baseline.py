@@ -127,7 +127,19 @@ def baseline_text(baseline: Baseline) -> str:
     body = baseline.model_dump(mode="json", exclude_defaults=True)
     body = {"version": 1, **body, "findings": body.get("findings", [])}
     head = "# Findings that are known, with the reason of each; `audit run --baseline` reads this file.\n"
-    return head + yaml.safe_dump(body, sort_keys=False, allow_unicode=True, width=120)
+    return head + yaml.dump(body, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=120)
+
+
+class _Dumper(yaml.SafeDumper):
+    """Writes Unicode's own line breaks as escapes: PyYAML reads them back from other texts as something else."""
+
+
+def _text(dumper: yaml.SafeDumper, value: str) -> yaml.ScalarNode:
+    style = '"' if any(character in value for character in "\x85\u2028\u2029") else None
+    return dumper.represent_scalar("tag:yaml.org,2002:str", value, style=style)
+
+
+_Dumper.add_representer(str, _text)
 
 
 def decide(

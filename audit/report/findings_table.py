@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from audit.findings import Finding, Outcome
 from audit.report.charts import EVIDENCE, draw
-from audit.report.language import _
+from audit.report.language import ENGLISH, _, current
 from audit.report.picture import Picture
 from audit.report.sentences import told
 from audit.report.trajectories import Places
@@ -16,6 +18,8 @@ from audit.result import Result
 
 MOST_PICTURES = 60  # findings with a picture, the worst ones
 _PRINTED = 20  # findings whose evidence is printed
+_MOST_COLUMNS = 4  # of a finding, in its row
+_LONGEST_NAME = 60
 _MOST_EPISODES = 3  # of a finding, in its row
 
 Fact = tuple[str, str]
@@ -23,9 +27,14 @@ Fact = tuple[str, str]
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
-    """One finding as a row of the table and the evidence below it."""
+    """One finding as a row of the table and the evidence below it.
+
+    `about` is JSON: what a baseline says beyond what the row shows, and the decision that was made; "" if nothing.
+    """
 
     anchor: str
+    fingerprint: str
+    about: str
     severity: str
     rank: int
     code: str
@@ -35,6 +44,7 @@ class FindingRow:
     more_columns: int
     episodes: tuple[tuple[str, str], ...]
     more_episodes: int
+    decision: str
     accepted: str
     message: str
     effect: float | None
@@ -63,6 +73,7 @@ def anchors_of(result: Result, findings: Sequence[Finding]) -> list[str]:
 def finding_row(
     finding: Finding,
     anchor: str,
+    fingerprint: str,
     position: int,
     outcome: Outcome | None,
     *,
@@ -75,16 +86,19 @@ def finding_row(
     Args:
         finding: what was found.
         anchor: its id on the page.
+        fingerprint: its identity across runs.
         position: its place among all findings, worst first.
         outcome: of its check.
         columns: name -> id on the page.
         places: where episodes and steps stand on the page.
         include_samples: show evidence that consists of values of the data.
     """
-    shown = [(visible(name, 60), columns.get(name, "")) for name in finding.columns[:4]]
+    shown = [(visible(name, _LONGEST_NAME), columns.get(name, "")) for name in finding.columns[:_MOST_COLUMNS]]
     withheld = not include_samples and any(_is_sample(key) for key in finding.evidence)
     return FindingRow(
         anchor=anchor,
+        fingerprint=fingerprint,
+        about=_about(finding, columns),
         severity=finding.severity.label,
         rank=int(finding.severity),
         code=visible(finding.code, 20),
@@ -94,6 +108,7 @@ def finding_row(
         more_columns=len(finding.columns) - len(shown),
         episodes=tuple(places.link(name) for name in finding.episodes[:_MOST_EPISODES]),
         more_episodes=max(len(finding.episodes) - _MOST_EPISODES, 0),
+        decision="" if finding.accepted is None else _(finding.accepted.decision),
         accepted="" if finding.accepted is None else sentence(str(finding.accepted)),
         message=message_of(finding),
         effect=finding.effect,
@@ -111,8 +126,20 @@ def finding_row(
     )
 
 
-def _picture(finding: Finding) -> Picture | None:
-    return None if finding.chart is None else draw(finding.chart, EVIDENCE, finding.code)
+def _about(finding: Finding, columns: Mapping[str, str]) -> str:
+    """Return what review mode needs and cannot read from the row: long, odd or many names, a decision."""
+    found: dict[str, object] = {}
+    if len(finding.columns) > _MOST_COLUMNS or any(
+        name not in columns or visible(name, _LONGEST_NAME) != name for name in finding.columns
+    ):
+        found["columns"] = finding.columns
+    if finding.segment is not None:
+        found["segment"] = finding.segment
+    if current() is not ENGLISH:
+        found["message"] = finding.message
+    if finding.accepted is not None:
+        found["decision"] = dataclasses.asdict(finding.accepted)
+    return json.dumps(found) if found else ""  # ASCII: no character in it can hide or break the attribute
 
 
 def message_of(finding: Finding) -> str:

@@ -6,6 +6,7 @@ Nothing is computed here but order, grouping and wording; each number is one of 
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -31,7 +32,7 @@ from audit.report.verdict import (
     verdict,
 )
 from audit.report.wording import amount, brief, listing, number, plural, span, title_of, visible
-from audit.result import ColumnProfile, Result, Score
+from audit.result import BaselineUse, ColumnProfile, Result, Score
 
 MOST_FINDINGS = 2000  # rows of the findings table; the JSON has all
 MOST_MEASUREMENTS = 600  # rows over all checks under "Method and limits"
@@ -67,6 +68,16 @@ class ViewCard:
 
 
 @dataclass(frozen=True, slots=True)
+class BaselineNote:
+    """What the baseline did: its file, and in words which decisions no longer hold, or have lost their finding."""
+
+    path: str
+    accepted: int
+    expired: tuple[str, ...]
+    stale: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class MethodRow:
     """How one check was done, passed or not."""
 
@@ -84,6 +95,8 @@ class Page:
     """Everything that the templates draw."""
 
     title: str
+    run: str
+    dataset: str
     uri: str
     size: str
     unit: str
@@ -102,6 +115,8 @@ class Page:
     findings: tuple[FindingRow, ...]
     more_findings: int
     counts: Mapping[str, int]
+    accepted: int
+    baseline: BaselineNote | None
     trajectories: Section | None
     learning: LearningSection | None
     views: tuple[ViewCard, ...]
@@ -128,6 +143,7 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
         finding_row(
             finding,
             anchors[i],
+            result.fingerprint(finding),
             i,
             outcomes.get(finding.code),
             columns=columns,
@@ -144,6 +160,8 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
     cards, listed = column_cards(result, findings, anchors, say_basis=not basis)
     return Page(
         title=title_of_uri(result.dataset.uri),
+        run=visible(result.run.id, 80),
+        dataset=json.dumps(result.dataset.id),
         uri=visible(result.dataset.uri, 300),
         size=size_of(result),
         unit=places.unit,
@@ -161,7 +179,9 @@ def make_page(result: Result, *, include_samples: bool) -> Page:
         scores=tuple(_score_card(score, result) for score in result.scores),
         findings=tuple(rows),
         more_findings=max(len(findings) - MOST_FINDINGS, 0),
-        counts={s.label: sum(f.severity is s for f in findings) for s in reversed(Severity)},
+        counts={s.label: sum(f.severity is s and f.accepted is None for f in findings) for s in reversed(Severity)},
+        accepted=sum(finding.accepted is not None for finding in findings),
+        baseline=_baseline(result.baseline),
         learning=learning_section(result),
         trajectories=make_section(result, {row.code: row.anchor for row in reversed(rows)}),
         views=_views(result),
@@ -292,6 +312,13 @@ def _score_card(score: Score, result: Result) -> ScoreCard:
         " · ".join(f"{count} {word}" for (_style, count), word in zip(outcomes, words, strict=True) if count),
         sum(len(outcome.findings) for outcome in result.outcomes if outcome.dimension == score.dimension),
     )
+
+
+def _baseline(use: BaselineUse | None) -> BaselineNote | None:
+    if use is None:
+        return None
+    expired, stale = (tuple(visible(text, 300) for text in texts) for texts in (use.expired, use.stale))
+    return BaselineNote(visible(use.path, 160), use.accepted, expired, stale)
 
 
 def _views(result: Result) -> tuple[ViewCard, ...]:

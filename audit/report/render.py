@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import functools
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from audit.report.assets import templates
@@ -36,11 +36,16 @@ def render_html(result: Result, *, include_samples: bool = False, language: str 
         ConfigError: there is no such language; the message lists those there are.
         AuditError: the templates are not where the package was installed.
     """
-    return render_page("report.html", lambda: make_page(result, include_samples=include_samples), language=language)
+    return render_page(
+        "report.html",
+        lambda: make_page(result, include_samples=include_samples),
+        language=language,
+        scripts=("page.js", "baseline.js", "review.js", "app.js"),
+    )
 
 
 def render_page(
-    template: str, make: Callable[[], object], *, language: str = SOURCE, script_name: str = "app.js"
+    template: str, make: Callable[[], object], *, language: str = SOURCE, scripts: Sequence[str] = ("page.js", "app.js")
 ) -> str:
     """Return a page of ours: a template with the common style, a script and the content security policy for both.
 
@@ -48,7 +53,7 @@ def render_page(
         template: file name of the template; it gets `page`, `language`, `policy`, `style` and `script`.
         make: makes the `page`, called while the language is chosen.
         language: as in `render_html`.
-        script_name: file name of the script; empty for a page that has none, which the policy then forbids.
+        scripts: file names, inlined in this order as one script; with none, the policy forbids any.
 
     Raises:
         ConfigError: there is no such language.
@@ -57,7 +62,7 @@ def render_page(
     from markupsafe import Markup
 
     environment = _environment()
-    style, script = _asset("style.css"), _asset(script_name) if script_name else ""
+    style, script = _asset("style.css"), "\n".join(_asset(name) for name in scripts)
     policy = _POLICY.format(script=_hash(script) if script else "'none'", style=_hash(style))
     spoken = catalog(language)
     with speaking(spoken):
@@ -98,7 +103,7 @@ def _environment() -> Environment:
     return environment
 
 
-@functools.lru_cache(maxsize=2)
+@functools.lru_cache(maxsize=8)
 def _asset(name: str) -> str:
     r"""Return the style or the script with `\n` line ends: browsers hash what the parser sees."""
     text = (templates() / name).read_text("utf-8").replace("\r\n", "\n")

@@ -14,11 +14,7 @@
   const chosen = remembered("audit-theme");
   if (chosen === "dark" || chosen === "light") root.dataset.theme = chosen;
 
-  const byId = (id) => document.getElementById(id);
-  const all = (selector, from = document) => [...from.querySelectorAll(selector)];
-  /* Words come from the page, which speaks the reader's language: `says("shown", { shown: 3, all: 7 })`. */
-  const says = (name, values = {}) =>
-    JSON.parse(document.body.dataset.words)[name].replace(/\{(\w+)\}/g, (_, key) => String(values[key]));
+  const { byId, all, says } = page;
   const later = (action) => {
     let timer = 0;
     return () => { clearTimeout(timer); timer = setTimeout(action, 80); };
@@ -131,23 +127,31 @@
       n: body.rows[0].cells[2].textContent,
       text: body.rows[0].textContent.toLowerCase(),
     }));
-    const inputs = { find: byId("find"), severity: byId("by-severity"), dimension: byId("by-dimension") };
+    const inputs = Object.fromEntries(
+      ["find", "by-severity", "by-dimension", "by-decision"].map((id) => [id.replace("by-", ""), byId(id)]),
+    );
     const status = byId("shown");
     const filter = () => {
       const words = inputs.find.value.toLowerCase().split(/\s+/).filter(Boolean);
       const least = Number(inputs.severity.value);
       const dimension = inputs.dimension.value;
+      const decision = inputs.decision.value;
+      const isOpen = (row) => !["accepted", "ignored"].includes(row.body.dataset.decided);
       let shown = 0;
       for (const row of rows) {
-        const keep = row.s >= least && (!dimension || row.d === dimension) && words.every((w) => row.text.includes(w));
+        const keep = row.s >= least && (!dimension || row.d === dimension) && words.every((w) => row.text.includes(w))
+          && (!decision || row.body.dataset.decided === decision || (decision === "open" && isOpen(row)));
         if (row.body.hidden === keep) row.body.hidden = !keep;
         shown += keep;
       }
       status.textContent = says("shown", { shown, all: rows.length });
+      table.dispatchEvent(new Event("filtered"));
     };
     inputs.find.addEventListener("input", later(filter));
     inputs.severity.addEventListener("change", filter);
     inputs.dimension.addEventListener("change", filter);
+    inputs.decision.addEventListener("change", filter);
+    table.addEventListener("decided", filter); // review.js says so
     filter();
 
     sortable(table, ["c", "n"], (compare) => table.append(...[...rows].sort(compare).map((row) => row.body)));
@@ -163,6 +167,7 @@
       inputs.find.value = "";
       inputs.severity.value = "0";
       inputs.dimension.value = "";
+      inputs.decision.value = "";
       filter();
     };
   }

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Sequence
-from typing import Any
+import os
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
@@ -22,6 +23,9 @@ from audit.findings import (
     View,
 )
 from audit.result import ColumnProfile, DatasetSummary, Result, RoleAssignment, Run
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser, BrowserContext
 
 ROWS = 336_776
 ALL = Basis(ROWS, ROWS)
@@ -512,3 +516,26 @@ def hostile_result() -> Result:
 @pytest.fixture(scope="session")
 def make_wide() -> Callable[[int, int], Result]:
     return wide
+
+
+@pytest.fixture(scope="module")
+def chromium() -> Iterator[Browser]:
+    from playwright.sync_api import sync_playwright
+
+    from tests.report.browsing import ARGUMENTS, CHROMIUM
+
+    if CHROMIUM is None:
+        if os.environ.get("CI"):
+            pytest.fail("no chromium: bash scripts/install_debian_packages.sh")
+        pytest.skip("no chromium")
+    with sync_playwright() as p:
+        started = p.chromium.launch(executable_path=CHROMIUM, headless=True, args=ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def browser(chromium: Browser) -> Iterator[BrowserContext]:
+    context = chromium.new_context(viewport={"width": 1280, "height": 900}, color_scheme="light", offline=True)
+    yield context
+    context.close()

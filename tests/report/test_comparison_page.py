@@ -13,13 +13,8 @@ from audit.report.comparison_markdown import render_comparison_markdown
 from audit.report.comparison_page import render_comparison
 from audit.report.comparison_text import render_comparison_text
 from audit.result import Result
+from tests.report.browsing import close, open_page
 from tests.report.conftest import HOSTILE
-from tests.report.test_browser import (  # noqa: F401  # fixtures
-    browser,
-    chromium,
-    close,
-    open_page,
-)
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser, BrowserContext
@@ -63,7 +58,7 @@ def test_the_same_comparison_gives_the_same_page(comparison: Comparison) -> None
         assert word not in text.partition("<body")[2]
 
 
-def test_page_says_what_changed_and_draws_both_distributions(browser: BrowserContext, path: Path) -> None:  # noqa: F811  # fixture
+def test_page_says_what_changed_and_draws_both_distributions(browser: BrowserContext, path: Path) -> None:
     page = open_page(browser, path)
     verdict = page.locator("#verdict").inner_text()
     assert "Better here, worse there" in verdict
@@ -87,7 +82,7 @@ def test_page_says_what_changed_and_draws_both_distributions(browser: BrowserCon
     close(page)
 
 
-def test_page_without_script_is_complete(chromium: Browser, path: Path) -> None:  # noqa: F811  # fixture
+def test_page_without_script_is_complete(chromium: Browser, path: Path) -> None:
     context = chromium.new_context(java_script_enabled=False, offline=True)
     page = context.new_page()
     page.goto(path.as_uri())
@@ -97,7 +92,7 @@ def test_page_without_script_is_complete(chromium: Browser, path: Path) -> None:
     context.close()
 
 
-def test_hostile_names_stay_text(browser: BrowserContext, tmp_path: Path, hostile_result: Result) -> None:  # noqa: F811  # fixture
+def test_hostile_names_stay_text(browser: BrowserContext, tmp_path: Path, hostile_result: Result) -> None:
     seen = diff(hostile_result, later(hostile_result))
     path = tmp_path / "hostile.html"
     seen.to_html(path)

@@ -23,6 +23,7 @@ def render_markdown(result: Result) -> str:
         _findings(result),
         _broken(result),
         _unchecked(result),
+        _baseline(result),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
 
@@ -67,6 +68,16 @@ def _unchecked(result: Result) -> str:
         return ""
     lines = [f"- {', '.join(group.codes)}: {escape(visible(group.reason, 300))}" for group in groups]
     return "\n".join(["<details><summary>Not evaluated</summary>", "", *lines, "", "</details>"])
+
+
+def _baseline(result: Result) -> str:
+    use = result.baseline
+    if use is None:
+        return ""
+    lines = [f"Baseline `{_code(visible(use.path, 120))}`: {plural(use.accepted, 'finding')} accepted."]
+    lines += [f"- no longer holds: {escape(visible(text, 200))}" for text in use.expired]
+    lines += [f"- stale, its finding is gone: {escape(visible(text, 200))}" for text in use.stale]
+    return "\n".join([lines[0], "", *lines[1:]]).rstrip()
 
 
 def escape(text: str) -> str:
