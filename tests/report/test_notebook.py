@@ -10,7 +10,6 @@ import pytest
 
 from audit.report.notebook import MOST_ROWS
 from audit.result import Result
-from tests.report.test_browser import browser, chromium  # noqa: F401  # fixtures
 from tests.report.trajectory_results import trajectory_result
 
 if TYPE_CHECKING:
@@ -46,7 +45,7 @@ CONTRAST = """() => {
 }"""
 
 
-def shown(browser: BrowserContext, tmp_path: Path, fragment: str, *, dark: bool) -> Page:  # noqa: F811  # fixture
+def shown(browser: BrowserContext, tmp_path: Path, fragment: str, *, dark: bool) -> Page:
     path = tmp_path / "notebook.html"
     path.write_text(NOTEBOOK % (("#111", "#e0e0e0", fragment) if dark else ("#fff", "#222", fragment)), "utf-8")
     page = browser.new_page()
@@ -89,7 +88,7 @@ def test_styles_stay_inside_of_the_fragment(flights_result: Result) -> None:
 @pytest.mark.browser
 @pytest.mark.parametrize("dark", [False, True])
 def test_text_is_readable_in_light_and_dark_notebooks(
-    browser: BrowserContext,  # noqa: F811  # fixture
+    browser: BrowserContext,
     tmp_path: Path,
     flights_result: Result,
     dark: bool,
@@ -103,7 +102,7 @@ def test_text_is_readable_in_light_and_dark_notebooks(
 
 @pytest.mark.browser
 def test_hostile_names_stay_text_in_a_notebook(
-    browser: BrowserContext,  # noqa: F811  # fixture
+    browser: BrowserContext,
     tmp_path: Path,
     hostile_result: Result,
 ) -> None:
