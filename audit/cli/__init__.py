@@ -16,7 +16,7 @@ from typing import Annotated
 import typer
 
 # in the order of the help
-from audit.cli import run, suggest, diff, baseline, history, clean, convert, learn, checks, selftest  # noqa: F401  # isort: skip
+from audit.cli import run, suggest, diff, baseline, history, index, clean, convert, learn, checks, selftest  # noqa: F401  # isort: skip
 from audit.cli.common import app
 
 __all__ = ["app", "main"]
