@@ -99,7 +99,7 @@ def render_index(runs: Runs, place: Path, *, language: str = SOURCE) -> str:
     Raises:
         ConfigError: there is no such language.
     """
-    return render_page("index.html", lambda: make_page(runs, place), language=language, script_name="")
+    return render_page("index.html", lambda: make_page(runs, place), language=language, scripts=())
 
 
 def make_page(runs: Runs, place: Path) -> IndexPage:
@@ -167,7 +167,7 @@ def _run(run: RunSummary, place: Path) -> RunRow:
 
 
 def _link(target: Path, place: Path) -> str:
-    """Return a relative address; a colon in a name is escaped, so that no name can be an address of another kind."""
+    """Return a relative address without its leading "./", all that could mean something else in it escaped."""
     return quote(os.fsencode(Path(os.path.relpath(target, place)).as_posix()))
 
 

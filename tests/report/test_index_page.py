@@ -13,7 +13,6 @@ from audit.findings import DIMENSIONS
 from audit.report.index_page import MOST_RUNS, make_page, render_index
 from audit.runs import Runs, RunSummary, Unread
 from tests.report.conftest import HOSTILE
-from tests.report.test_browser import browser, chromium  # noqa: F401  # fixtures
 
 if TYPE_CHECKING:
     from playwright.sync_api import BrowserContext
@@ -90,7 +89,7 @@ def test_a_thousand_runs_make_a_light_page_at_once() -> None:
 
 @pytest.mark.browser
 def test_the_page_is_quiet_escaped_and_loud_about_what_it_could_not_read(
-    browser: BrowserContext,  # noqa: F811  # fixture
+    browser: BrowserContext,
     tmp_path: Path,
 ) -> None:
     unread = tuple(Unread(Path("/runs") / name[:40].replace("/", "_"), name, True) for name in HOSTILE)
