@@ -5,7 +5,6 @@ Every test that uses `page` also proves, at its end, that the page asked for not
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -312,18 +311,3 @@ def test_trajectories_without_script_are_complete(chromium: Browser, episodes_pa
     page.locator("#v-1 summary").first.click()
     assert page.locator("#v-1 svg").first.is_visible()
     context.close()
-
-
-@pytest.mark.parametrize("kind", ["table", "trajectories"])
-def test_axe_finds_nothing(kind: str, request: pytest.FixtureRequest) -> None:
-    """Accessibility rules of axe-core, where AXE_JS names its file (`npm pack axe-core`, MPL-2.0; not shipped)."""
-    source = os.environ.get("AXE_JS")
-    if not source:
-        pytest.skip("AXE_JS=axe-core/axe.min.js is not set")
-    page: Page = request.getfixturevalue("page" if kind == "table" else "episodes")
-    page.evaluate(Path(source).read_text("utf-8"))
-    page.evaluate("document.querySelectorAll('#table details, details.episode').forEach(d=>{d.open=true})")
-    for theme in ("light", "dark"):
-        page.evaluate("t=>{document.documentElement.dataset.theme=t}", theme)
-        run = "axe.run().then(r=>r.violations.map(v=>[v.id,v.nodes.length,v.nodes[0].html.slice(0,160)]))"
-        assert page.evaluate(run) == [], theme
