@@ -17,13 +17,14 @@ from typing import TYPE_CHECKING, Any
 from audit.errors import ConfigError, FindingsError
 from audit.findings import DIMENSIONS, Chart, Finding, Outcome, Repair, Severity, Status
 from audit.learned import Learning
+from audit.uses import uses
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from audit.split import Split
 
-SCHEMA_VERSION = "1.1"
+SCHEMA_VERSION = "1.2"
 """Of the JSON; additive changes raise the second number, others the first."""
 
 FAIL_ON = ("fail", "warn", "never")
@@ -168,12 +169,13 @@ class EpisodeTotals:
 
 @dataclass(frozen=True, slots=True)
 class RoleAssignment:
-    """A role as it was used, with the evidence for it."""
+    """A role as it was used, with the evidence for it; `kind` of a label is "classes" or "number", else empty."""
 
     role: str
     columns: tuple[str, ...]
     reason: str
     given: bool
+    kind: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -328,7 +330,12 @@ class Result:
             "reference": plain(self.reference),
             "roles": plain(self.roles),
             "settings": plain(self.settings),
-            "verdict": {"status": self.status.value, "findings": self._count_by_severity(), "errors": len(self.errors)},
+            "verdict": {
+                "status": self.status.value,
+                "findings": self._count_by_severity(),
+                "errors": len(self.errors),
+                "uses": plain(uses(self)),
+            },
             "scores": plain(self.scores),
             "outcomes": [_outcome_dict(outcome, self.dataset.id) for outcome in self.outcomes],
             "findings": [{"fingerprint": self.fingerprint(f), **_finding_dict(f)} for f in self.findings],

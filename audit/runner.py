@@ -16,7 +16,7 @@ from audit._version import __version__
 from audit.baseline import accept, read_baseline
 from audit.checks import installed, select
 from audit.config import Config, load_config, make_check, make_config, merge, settings_beside
-from audit.dataset import Dataset, Kind
+from audit.dataset import Dataset, Kind, Roles
 from audit.engine.dialect import DUCKDB
 from audit.engine.draw import draw
 from audit.engine.duckdb import Connection, Limits, interruptible
@@ -133,7 +133,7 @@ def run(
         result = Result(
             run=Run("", "", 0.0),
             dataset=_summary(subject, beside),
-            roles=tuple(RoleAssignment(e.role, e.columns, e.reason, e.given) for e in subject.dataset.roles.evidence),
+            roles=_roles(subject.dataset.roles),
             outcomes=outcomes,
             columns=profiles,
             episodes=episodes,
@@ -469,6 +469,11 @@ def _error_text(method: str, error: Exception) -> str:
 
 def _words(kind: Kind) -> str:
     return "tabular data" if kind is Kind.TABULAR else "trajectories"
+
+
+def _roles(roles: Roles) -> tuple[RoleAssignment, ...]:
+    kinds = {"label": roles.label_kind or ""}
+    return tuple(RoleAssignment(e.role, e.columns, e.reason, e.given, kinds.get(e.role, "")) for e in roles.evidence)
 
 
 def _summary(subject: Subject, settings: Path | None = None) -> DatasetSummary:

@@ -15,7 +15,7 @@ from audit.findings import DIMENSIONS, Measurement, Outcome, Severity, Status
 from audit.report.charts import VIEW, draw
 from audit.report.explorer import ColumnCard, column_cards
 from audit.report.findings_table import FindingRow, anchors_of, finding_row, message_of
-from audit.report.language import _, ngettext
+from audit.report.language import N_, _, ngettext
 from audit.report.learning import LearningSection, learning_section
 from audit.report.picture import Picture
 from audit.report.sentences import told
@@ -28,19 +28,22 @@ from audit.report.verdict import (
     missing_options,
     partly_unchecked,
     unchecked,
-    uses,
     verdict,
 )
 from audit.report.wording import amount, brief, listing, number, plural, span, title_of, visible
 from audit.result import BaselineUse, ColumnProfile, Result, Score
+from audit.uses import CLASSIFIER, REGRESSOR, uses
 
 MOST_FINDINGS = 2000  # rows of the findings table; the JSON has all
 MOST_MEASUREMENTS = 600  # rows over all checks under "Method and limits"
 
 Fact = tuple[str, str]
 
-RUN, ROLES = "run", "roles"
-"""The groups of patterns for what the run itself says and why a role was guessed: no check says it."""
+RUN, ROLES, USES = "run", "roles", "uses"
+"""The groups of patterns for what the run itself says, why a role was guessed and why a use is judged so."""
+
+_STYLES = {"yes": "pass", "with care": "warn", "no": "fail", "not assessed": "none"}
+_USES = {CLASSIFIER: N_("To train a classifier"), REGRESSOR: N_("To train a regressor")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +68,16 @@ class ViewCard:
     code: str
     caption: str
     picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class UseRow:
+    """What the data can be used for: how suited they are, as style and words, to what, and why."""
+
+    style: str
+    suited: str
+    name: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +117,7 @@ class Page:
     facts: tuple[Fact, ...]
     notes: tuple[str, ...]
     verdict: Verdict
-    uses: tuple[tuple[str, str, str], ...]
+    uses: tuple[UseRow, ...]
     actions: tuple[tuple[Action, str, str], ...]
     more_actions: int
     unchecked: tuple[Unchecked, ...]
@@ -203,16 +216,16 @@ def title_of_uri(uri: str) -> str:
     return visible(uri.rstrip("/\\").replace("\\", "/").rsplit("/", 1)[-1] or uri, 120)
 
 
-def _uses(result: Result) -> tuple[tuple[str, str, str], ...]:
-    """Return (style, words, names) for each degree of suitability that some use has."""
+def _uses(result: Result) -> tuple[UseRow, ...]:
+    """Return the uses; of trajectories one entry for each degree of suitability, for a table says more."""
     found = uses(result)
-    kinds = (
-        ("yes", "pass", _("suited to")),
-        ("with care", "warn", _("with care")),
-        ("no", "fail", _("not suited to")),
-    )
-    named = [(style, words, [use.name for use in found if use.suited == suited]) for suited, style, words in kinds]
-    return tuple((style, words, listing(names, 8)) for style, words, names in named if names)
+    if result.dataset.reading is None:
+        return tuple(
+            UseRow(_STYLES[use.suited], _(use.suited), _(_USES[use.name]), told(use.reason, USES)) for use in found
+        )
+    kinds = {"yes": _("suited to"), "with care": _("with care"), "no": _("not suited to")}
+    named = [(suited, words, [use.name for use in found if use.suited == suited]) for suited, words in kinds.items()]
+    return tuple(UseRow(_STYLES[suited], words, listing(names, 8), "") for suited, words, names in named if names)
 
 
 def size_of(result: Result) -> str:

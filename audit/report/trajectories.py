@@ -11,9 +11,9 @@ from audit.report.charts import STRIP, VIEW, draw
 from audit.report.language import N_, _
 from audit.report.picture import Picture
 from audit.report.sentences import told
-from audit.report.verdict import uses
 from audit.report.wording import number, percent, plural, visible
 from audit.result import EpisodeSummary, EpisodeTotals, Result, SourceReading, Spread
+from audit.uses import uses
 
 MOST_EPISODES = 100  # rows of the table; the JSON has the worst 1,000. The page must not grow with the data
 _MOST_ROWS = 15  # steps that a finding lists

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from audit.findings import Finding, Outcome, Severity, Status
@@ -69,26 +69,6 @@ class Unchecked:
     codes: tuple[str, ...]
     names: tuple[str, ...]
     columns: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Use:
-    """One use of the data (a learner), whether they can feed it ("yes", "with care" or "no"), and why."""
-
-    name: str
-    suited: str
-    reason: str
-
-
-def uses(result: Result) -> tuple[Use, ...]:
-    """Return what trajectories can be used for, as REP105 judges it; nothing where it did not."""
-    return tuple(
-        Use(str(name), str(said["suited"]), str(said.get("reason", "")))
-        for finding in result.findings
-        if finding.code == "REP105" and finding.statistic == "suited_learners"
-        for name, said in finding.evidence.items()
-        if isinstance(said, Mapping) and "suited" in said
-    )
 
 
 def verdict(result: Result) -> Verdict:

@@ -63,7 +63,13 @@ def _estimate(method: str, mean: float) -> dict[str, Any]:
     value = mean / 4 + 0.5
     if method == "pdis":
         reasons = ["the effective number of episodes is 1.2 of 12, limit 4"]
-        found = {"value": None, "low": None, "high": None, "diagnostics": {"ess": 1.25}, "reasons": reasons}
+        found: dict[str, Any] = {
+            "value": None,
+            "low": None,
+            "high": None,
+            "diagnostics": {"ess": 1.25},
+            "reasons": reasons,
+        }
     else:
         found = {"value": value, "low": value - 3, "high": value + 3, "diagnostics": {"ess": 7.5}, "reasons": []}
     return {**found, "rank_by": value}

@@ -8,6 +8,7 @@ from audit.findings import Finding
 from audit.report.verdict import unchecked, verdict
 from audit.report.wording import listing, plural, sentence, title_of, visible
 from audit.result import Result
+from audit.uses import uses
 
 MOST_ROWS = 100
 """Findings in the table; the rest is counted."""
@@ -19,6 +20,7 @@ def render_markdown(result: Result) -> str:
     parts = [
         f"## {escape(str(verdict(result)))}",
         f"`{_code(visible(data.uri, 200))}`: {plural(data.rows, 'row')}, {plural(data.columns, 'column')}.",
+        _uses(result),
         _scores(result),
         _findings(result),
         _broken(result),
@@ -26,6 +28,13 @@ def render_markdown(result: Result) -> str:
         _baseline(result),
     ]
     return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def _uses(result: Result) -> str:
+    return "\n".join(
+        f"- {escape(visible(use.name, 40))}: **{use.suited}**, {escape(visible(use.reason, 300))}"
+        for use in uses(result)
+    )
 
 
 def _scores(result: Result) -> str:

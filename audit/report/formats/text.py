@@ -10,6 +10,7 @@ from audit.findings import DIMENSIONS, Finding, Severity, Status
 from audit.report.verdict import Unchecked, missing_options, partly_unchecked, unchecked
 from audit.report.wording import listing, plural, sentence, visible
 from audit.result import Result
+from audit.uses import uses
 
 MOST_LINES = 10
 """Findings of one check that are printed unless `verbose`: a thousand equal lines hide the others."""
@@ -40,6 +41,7 @@ def render_text(result: Result, *, color: bool = False, verbose: bool = False, w
         _not_evaluated(result, paint, verbose, width),
         _approximations(result, paint, width),
         _baseline(result, paint, width),
+        _uses(result, paint, width),
         [*_summary(result, paint)],
     ]
     return "\n\n".join("\n".join(block) for block in blocks if block) + "\n"
@@ -164,6 +166,12 @@ def _baseline(result: Result, paint: _Paint, width: int) -> list[str]:
     said += [f"no longer holds: {visible(text, 200)}" for text in use.expired]
     said += [f"stale, its finding is gone: {visible(text, 200)}" for text in use.stale]
     return [paint("baseline", "bold"), *(line for text in said for line in _wrap(text, width))]
+
+
+def _uses(result: Result, paint: _Paint, width: int) -> list[str]:
+    found = uses(result)
+    said = [f"{visible(use.name, 40)}: {use.suited}, {visible(use.reason, 300)}" for use in found]
+    return [paint("suited to train", "bold"), *(line for text in said for line in _wrap(text, width))] if said else []
 
 
 def _wrap(text: str, width: int) -> list[str]:
