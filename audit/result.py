@@ -325,7 +325,7 @@ class Result:
         """Return the published JSON form: plain types, NaN and infinity as None."""
         return {
             "schema_version": SCHEMA_VERSION,
-            "run": plain(self.run),
+            "run": {**plain(self.run), "checks": {o.code: plain(o.seconds) for o in self.outcomes}},
             "dataset": plain(self.dataset),
             "reference": plain(self.reference),
             "roles": plain(self.roles),

@@ -7,7 +7,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from audit.findings import Finding, Outcome
+from audit.findings import DIMENSIONS, Finding, Outcome
 from audit.report.charts import EVIDENCE, draw
 from audit.report.language import ENGLISH, _, current
 from audit.report.picture import Picture
@@ -18,6 +18,7 @@ from audit.result import Result
 
 MOST_PICTURES = 60  # findings with a picture, the worst ones
 _PRINTED = 20  # findings whose evidence is printed
+_ANCHORED = 12  # characters of a fingerprint in the id of its row
 _MOST_COLUMNS = 4  # of a finding, in its row
 _LONGEST_NAME = 60
 _MOST_EPISODES = 3  # of a finding, in its row
@@ -29,7 +30,8 @@ Fact = tuple[str, str]
 class FindingRow:
     """One finding as a row of the table and the evidence below it.
 
-    `about` is JSON: what a baseline says beyond what the row shows, and the decision that was made; "" if nothing.
+    `fingerprint` goes on where the id (`anchor`) ends, and `dimension` is a place among the six, or empty: there are
+    many rows. `about` is JSON, or empty: what a baseline says beyond what the row shows, and a decision that was made.
     """
 
     anchor: str
@@ -64,7 +66,7 @@ def anchors_of(result: Result, findings: Sequence[Finding]) -> list[str]:
     seen: dict[str, int] = {}
     anchors = []
     for finding in findings:
-        anchor = f"f-{result.fingerprint(finding)[:12]}"
+        anchor = f"f-{result.fingerprint(finding)[:_ANCHORED]}"
         seen[anchor] = seen.get(anchor, 0) + 1
         anchors.append(anchor if seen[anchor] == 1 else f"{anchor}-{seen[anchor]}")
     return anchors
@@ -97,13 +99,13 @@ def finding_row(
     withheld = not include_samples and any(_is_sample(key) for key in finding.evidence)
     return FindingRow(
         anchor=anchor,
-        fingerprint=fingerprint,
+        fingerprint=fingerprint[_ANCHORED:],
         about=_about(finding, columns),
         severity=finding.severity.label,
         rank=int(finding.severity),
         code=visible(finding.code, 20),
         name=title_of(outcome.name) if outcome else visible(finding.code, 20),
-        dimension=outcome.dimension if outcome else "",
+        dimension=str(DIMENSIONS.index(outcome.dimension)) if outcome and outcome.dimension in DIMENSIONS else "",
         columns=tuple(shown),
         more_columns=len(finding.columns) - len(shown),
         episodes=tuple(places.link(name) for name in finding.episodes[:_MOST_EPISODES]),

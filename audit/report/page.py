@@ -48,7 +48,10 @@ _USES = {CLASSIFIER: N_("To train a classifier"), REGRESSOR: N_("To train a regr
 
 @dataclass(frozen=True, slots=True)
 class ScoreCard:
-    """A dimension's score; `strip` is (style, x, width) for each kind of outcome."""
+    """A dimension's score.
+
+    `strip` is (style, x, width) for each kind of outcome, `paths` says where the JSON form has the numbers of `counts`.
+    """
 
     dimension: str
     name: str
@@ -57,6 +60,7 @@ class ScoreCard:
     state: str
     strip: tuple[tuple[str, str, str], ...]
     counts: str
+    paths: str
     findings: int
 
 
@@ -306,6 +310,8 @@ def _score_card(score: Score, result: Result) -> ScoreCard:
         ("error", score.errors),
         ("none", score.not_evaluated),
     )
+    fields = ("passed", "warned", "failed", "errors", "not_evaluated")
+    place = DIMENSIONS.index(score.dimension)
     words = (_("pass"), _("warn"), _("fail"), _("broke"), _("not evaluated"))
     total = sum(count for _style, count in outcomes) or 1
     strip, at = [], 0.0
@@ -323,6 +329,7 @@ def _score_card(score: Score, result: Result) -> ScoreCard:
         state,
         tuple(strip),
         " · ".join(f"{count} {word}" for (_style, count), word in zip(outcomes, words, strict=True) if count),
+        " ".join(f"scores.{place}.{field}" for (_style, count), field in zip(outcomes, fields, strict=True) if count),
         sum(len(outcome.findings) for outcome in result.outcomes if outcome.dimension == score.dimension),
     )
 

@@ -4,6 +4,7 @@
 (() => {
   const { byId, all, says } = page;
   const DECIDED = ["accepted", "ignored"];
+  const fingerprintOf = (body) => body.id.slice(2, 14) + body.dataset.f; // the id begins it
 
   /* As `visible` of the other outputs: nothing in a reason hides or reorders what is read. */
   const visible = (text) => text.replace(/[\p{Cc}\p{Cf}\p{Cs}\p{Co}\p{Cn}\p{Zl}\p{Zp}]/gu, (c) => {
@@ -23,7 +24,7 @@
     const cells = body.rows[0].cells;
     const names = () => all("a", cells[2]).filter((a) => !a.closest(".eps")).map((a) => a.textContent);
     return {
-      fingerprint: body.dataset.f,
+      fingerprint: fingerprintOf(body),
       code: cells[1].querySelector(".code").textContent,
       columns: about.columns ?? names(),
       segment: about.segment ?? null,
@@ -37,9 +38,9 @@
     const given = new Map();
     for (const body of bodies) {
       const { decision } = JSON.parse(body.dataset.about ?? "{}");
-      if (decision) given.set(body.dataset.f, { ...findingOf(body), ...decision });
+      if (decision) given.set(fingerprintOf(body), { ...findingOf(body), ...decision });
     }
-    const order = [...new Set(bodies.map((body) => body.dataset.f))];
+    const order = [...new Set(bodies.map((body) => fingerprintOf(body)))];
     const own = new Map();
     let saved = "";
     let author = "";
@@ -116,7 +117,7 @@
     let deciding = [];
 
     function paint(body) {
-      const one = store.find(body.dataset.f);
+      const one = store.find(fingerprintOf(body));
       const state = one ? (holds(one) ? one.decision : "expired") : "";
       const [first, , , fourth] = body.rows[0].cells;
       let chip = first.querySelector(".known");
@@ -158,8 +159,8 @@
     }
 
     function changed(touched) {
-      const fingerprints = new Set(touched.map((body) => body.dataset.f));
-      bodies.filter((body) => fingerprints.has(body.dataset.f)).forEach(paint);
+      const fingerprints = new Set(touched.map((body) => fingerprintOf(body)));
+      bodies.filter((body) => fingerprints.has(fingerprintOf(body))).forEach(paint);
       table.dispatchEvent(new Event("decided"));
       count();
     }
@@ -191,7 +192,7 @@
 
     function ask(touched) {
       deciding = touched;
-      const known = touched.length === 1 ? store.find(touched[0].dataset.f) : null;
+      const known = touched.length === 1 ? store.find(fingerprintOf(touched[0])) : null;
       byId("decide-title").textContent = says("deciding", { n: touched.length });
       const messages = touched.slice(0, 5).map((body) => body.querySelector("summary").textContent);
       const more = touched.length > 5 ? [says("more", { n: touched.length - 5 })] : [];
@@ -206,7 +207,7 @@
       form.elements.expires.min = today();
       form.elements.author.value = known ? known.author ?? "" : store.author;
       form.elements.reason.setCustomValidity("");
-      byId("decide-undo").hidden = !touched.some((body) => store.find(body.dataset.f));
+      byId("decide-undo").hidden = !touched.some((body) => store.find(fingerprintOf(body)));
       dialog.showModal();
       form.elements.reason.focus();
     }
@@ -223,7 +224,7 @@
     function decide(makeDecision) {
       const touched = deciding;
       const given = touched.map((body) => makeDecision(findingOf(body)));
-      store.set(touched.map((body) => body.dataset.f), given, form.elements.author.value.trim());
+      store.set(touched.map((body) => fingerprintOf(body)), given, form.elements.author.value.trim());
       touched.forEach((body) => { body.querySelector("input.pick").checked = false; });
       dialog.close();
       changed(touched);

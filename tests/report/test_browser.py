@@ -16,7 +16,7 @@ import pytest
 
 from audit.result import Result
 from tests.report.browsing import LOGS, close, open_page, write
-from tests.report.conftest import HOSTILE
+from tests.report.conftest import HOSTILE, wide
 from tests.report.trajectory_results import trajectory_result
 
 if TYPE_CHECKING:
@@ -71,6 +71,44 @@ def test_hostile_names_stay_text(hostile: Page) -> None:
     attributes = "[...document.querySelectorAll('*')].every(e=>[...e.attributes].every(a=>!/^on|^style$/.test(a.name)))"
     assert hostile.evaluate(attributes)
     assert hostile.evaluate("document.documentElement.scrollWidth") <= 1280
+
+
+@pytest.fixture(scope="module")
+def wide_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write(tmp_path_factory, "wide", wide(500, 1500, HOSTILE))
+
+
+def test_500_columns_stay_quiet_and_quick_to_filter(browser: BrowserContext, wide_path: Path) -> None:
+    page = open_page(browser, wide_path)  # `close` proves: no request, no message, no violation
+    assert page.evaluate("window.__xss") is None
+    assert page.locator("#cards article").count() == 500
+    assert page.locator("#table tbody").count() == 1500
+    assert page.locator("script").count() == 1
+    page.locator("#find").fill("column_499")
+    page.locator("#shown").get_by_text("3 of 1500 shown").wait_for()
+    page.locator("#find").fill("")
+    page.locator("#shown").get_by_text("1500 of 1500 shown").wait_for()
+    page.get_by_role("button", name="Rows", exact=True).click()
+    assert page.locator("#table tbody").first.get_attribute("data-a") == "1499"
+    page.get_by_role("button", name="Review findings").click()
+    page.get_by_label("Select all that are shown").check()
+    page.get_by_role("button", name="Decide on the selection (1500)").click()
+    page.get_by_label("Reason").fill("known")
+    page.get_by_role("button", name="Save decision").click()
+    page.locator("#decided").get_by_text("0 open, 1500 accepted, 0 ignored").wait_for()
+    assert page.evaluate("window.__xss") is None
+    page.evaluate("localStorage.clear()")
+    close(page)
+
+
+def test_500_columns_without_script_are_complete(chromium: Browser, wide_path: Path) -> None:
+    context = chromium.new_context(java_script_enabled=False, offline=True)
+    page = context.new_page()
+    page.goto(wide_path.as_uri())
+    assert "Not ready to train on" in page.locator("#verdict").inner_text()
+    assert page.locator("#table tbody:visible").count() == 1500
+    assert page.locator("#cards svg[role=img]").count() == 500
+    context.close()
 
 
 def test_policy_stops_a_template_that_forgot_to_escape(
@@ -133,7 +171,7 @@ def test_link_shows_its_finding_even_when_filtered_away(page: Page) -> None:
 
 
 def test_score_card_filters_the_findings(page: Page) -> None:
-    page.locator("button[data-only=correlation]").click()
+    page.get_by_role("button", name="2 findings on Correlation").click()
     assert page.locator("#table tbody:visible").count() == 2
 
 

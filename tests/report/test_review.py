@@ -221,7 +221,9 @@ def test_an_import_is_merged_with_what_was_decided_here(page: Page, tmp_path: Pa
     page.get_by_role("button", name="Review findings").click()
     page.locator("button.decide").first.click()
     decide(page, "decided here")
-    first, second = page.evaluate("[...document.querySelectorAll('#table tbody')].slice(0, 2).map(b => b.dataset.f)")
+    first, second = page.evaluate(
+        "[...document.querySelectorAll('#table tbody')].slice(0, 2).map(b => b.id.slice(2) + b.dataset.f)"
+    )
     given = Baseline(
         findings=(
             Decision(fingerprint=first, reason="decided there"),
