@@ -237,7 +237,7 @@ TEXT = """() => {
   return texts;
 }"""
 OURS = {"100", "95%", "0.05", "0.25", "0.5", "0.75", "0.95", "0", "1"}
-"""Numbers of our own words: the scale of scores, the level of intervals, which quantiles there are, scale of effects."""
+"""Numbers of our own words: the scales of scores and effects, the level of intervals, which quantiles there are."""
 
 
 def test_no_number_on_the_page_is_of_the_pages_own_making(drawn: tuple[Page, Any]) -> None:
