@@ -78,6 +78,7 @@ class Config(BaseModel):
     seed: int = Field(default=0, ge=0, le=2**31 - 1, description="of the sample and of every model")
     memory: str = Field(default="1GB", description="of the SQL engine; more is spilled to disk")
     threads: int | None = Field(default=None, ge=1, description="default: all processors")
+    lang: str = Field(default="en", description="the language of the HTML report: en or zh; all else is English")
     spill: str | None = Field(
         default=None, description="folder for what does not fit into memory; default: a temporary one"
     )
@@ -107,6 +108,16 @@ class Config(BaseModel):
             except (ZoneInfoNotFoundError, ValueError, OSError) as error:
                 raise ValueError("not a zone of the IANA list; UTC or Europe/Berlin are") from error
         return value
+
+    @field_validator("lang")
+    @classmethod
+    def _language_exists(cls, value: str) -> str:
+        from audit.report.language import check_language
+
+        try:
+            return check_language(value)
+        except ConfigError as error:
+            raise ValueError(str(error)) from error
 
     @property
     def now(self) -> dt.datetime:

@@ -361,11 +361,23 @@ class Result:
             write_text(path, text)
         return text
 
-    def to_html(self, path: str | Path | None = None, *, include_samples: bool = False) -> str:
-        """Return the report as one HTML file's text, and write it to `path`."""
+    def to_html(
+        self, path: str | Path | None = None, *, include_samples: bool = False, lang: str | None = None
+    ) -> str:
+        """Return the report as one HTML file's text, and write it to `path`.
+
+        Args:
+            path: the file to write; None for none.
+            include_samples: show evidence that consists of values of the data.
+            lang: the language of the report, "en" or "zh"; default: that of the run's settings.
+
+        Raises:
+            ConfigError: there is no such language.
+        """
         from audit.report.render import render_html
 
-        text = render_html(self, include_samples=include_samples)
+        spoken = lang if lang is not None else str(self.settings.get("lang", "en"))
+        text = render_html(self, include_samples=include_samples, language=spoken)
         if path is not None:
             from audit.files import write_text
 

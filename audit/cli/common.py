@@ -53,6 +53,10 @@ CheckOptions = Annotated[
     list[str] | None,
     typer.Option("--set", help="An option of a check, such as COM001.warn=0.1.", rich_help_panel=WHAT),
 ]
+Language = Annotated[
+    str | None,
+    typer.Option("--lang", envvar="AUDIT_LANG", help="Of the HTML report: en, zh.", rich_help_panel=OUTPUT),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.", rich_help_panel=OUTPUT)]
 Sample = Annotated[
     str | None,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from audit.cli.common import LIMITS, OUTPUT, ConfigFile, Quiet, Seed, app, progressing, reported, say
+from audit.cli.common import LIMITS, OUTPUT, ConfigFile, Language, Quiet, Seed, app, progressing, reported, say
 
 LEARNING = "Learning"
 
@@ -48,6 +48,7 @@ def learn_command(  # noqa: PLR0917  # typer hands options over by name
     ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace results in DIR.", rich_help_panel=OUTPUT)] = False,
     config: ConfigFile = None,
+    lang: Language = None,
     quiet: Quiet = False,
     seed: Seed = None,
     workers: Annotated[
@@ -68,7 +69,7 @@ def learn_command(  # noqa: PLR0917  # typer hands options over by name
         learner=learner, options=parse_options(option or []), updates=updates, seeds=seeds, environment=env,
         episodes=episodes, held_out=held_out, workers=workers, ends=ends,
     )  # fmt: skip
-    chosen = {} if seed is None else {"seed": seed}
+    chosen = {name: value for name, value in (("seed", seed), ("lang", lang)) if value is not None}
     with progressing(show=not quiet and sys.stderr.isatty()) as progress:
         learned = learn(
             data,

@@ -17,6 +17,7 @@ from audit.cli.common import (
     DataArgument,
     Ignore,
     KindOfData,
+    Language,
     Memory,
     Quiet,
     Reference,
@@ -104,6 +105,7 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
     include_samples: Annotated[
         bool, typer.Option("--include-samples", help="Show example values in the report.", rich_help_panel=OUTPUT)
     ] = False,
+    lang: Language = None,
     quiet: Quiet = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show everything.", rich_help_panel=OUTPUT)] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="Plain text.", rich_help_panel=OUTPUT)] = False,
@@ -130,7 +132,7 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
         "roles": {name: value for name, value in roles.items() if value},
         "kind": kind, "reference": reference, "timezone": timezone, "as_of": as_of, "select": words(select),
         "ignore": words(ignore), "fail_on": fail_on, "checks": check_options(options or []), "sample": sample,
-        "seed": seed, "memory": memory, "threads": threads, "spill": spill,
+        "seed": seed, "memory": memory, "threads": threads, "spill": spill, "lang": lang,
     }  # fmt: skip
     chosen = {name: value for name, value in given.items() if value not in (None, {}, ())}
     style = Style(colored(no_color), verbose, include_samples)
