@@ -361,9 +361,7 @@ class Result:
             write_text(path, text)
         return text
 
-    def to_html(
-        self, path: str | Path | None = None, *, include_samples: bool = False, lang: str | None = None
-    ) -> str:
+    def to_html(self, path: str | Path | None = None, *, include_samples: bool = False, lang: str | None = None) -> str:
         """Return the report as one HTML file's text, and write it to `path`.
 
         Args:
