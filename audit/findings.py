@@ -295,7 +295,8 @@ Judgement = Finding | Measurement | NotEvaluated | View | Repair
 class Outcome:
     """How one check ended on one dataset.
 
-    `reason` is never empty: what passed, what was found, why it did not apply, or the error.
+    `reason` is never empty: what passed, what was found, why it did not apply, or the error. `definition` says what the
+    check measures, `option_notes` what each of its options means and where its default comes from.
     """
 
     code: str
@@ -310,3 +311,5 @@ class Outcome:
     repairs: tuple[Repair, ...] = ()
     options: Mapping[str, Any] = field(default_factory=dict)
     seconds: float = 0.0
+    definition: str = ""
+    option_notes: Mapping[str, str] = field(default_factory=dict)

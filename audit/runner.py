@@ -26,6 +26,7 @@ from audit.episode_table import make_episode_table, reading_of
 from audit.errors import AuditError, CheckError, ConfigError, RolesError, SourceError
 from audit.facts import Asks, Fact, Missing, OnReference
 from audit.findings import Finding, Judgement, Measurement, NotEvaluated, Outcome, Repair, Severity, Status, View
+from audit.manual import definition, option_notes
 from audit.profile import make_profiles, profile_asks
 from audit.result import DatasetSummary, Result, RoleAssignment, Run, plain
 from audit.roles import assign_roles
@@ -458,6 +459,8 @@ def _outcome(case: Case, status: Status, reason: str) -> Outcome:
         status=status,
         reason=reason,
         options=plain({f.name: getattr(case.check, f.name) for f in dataclasses.fields(case.check)}),
+        definition=definition(case.check),
+        option_notes=option_notes(case.check),
     )
 
 

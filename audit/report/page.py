@@ -103,6 +103,8 @@ class MethodRow:
     dimension: str
     reason: str
     options: str
+    definition: str
+    notes: tuple[Fact, ...]
     measurements: tuple[tuple[str, ...], ...]
     more_measurements: int
 
@@ -376,6 +378,8 @@ def _methods(result: Result) -> tuple[MethodRow, ...]:
             title_of(outcome.dimension),
             told(outcome.reason, outcome.code),
             ", ".join(f"{visible(key, 60)} = {brief(value, 80)}" for key, value in outcome.options.items()),
+            told(outcome.definition, outcome.code, limit=2000),
+            tuple((visible(key, 60), told(note, outcome.code)) for key, note in outcome.option_notes.items()),
             tuple(_measurement(one) for one in outcome.measurements[:most]),
             max(len(outcome.measurements) - most, 0),
         )
