@@ -255,6 +255,21 @@
     };
   }
 
+  /* A button copies the command before it; where the browser has no clipboard to give, it selects it instead. */
+  function copies() {
+    for (const button of all("button[data-copy]")) {
+      button.addEventListener("click", async () => {
+        const command = button.previousElementSibling;
+        try {
+          await navigator.clipboard.writeText(command.textContent);
+          button.textContent = says("copied");
+        } catch {
+          getSelection().selectAllChildren(command);
+        }
+      });
+    }
+  }
+
   function links(...showAll) {
     const open = () => {
       const target = byId(location.hash.slice(1));
@@ -271,6 +286,7 @@
   document.addEventListener("DOMContentLoaded", () => {
     theme();
     tooltips();
+    copies();
     links(findings(), episodes(), columns());
     root.dataset.ready = "1";
   });

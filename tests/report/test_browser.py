@@ -260,6 +260,15 @@ def test_print_shows_the_verdict_findings_and_worst_columns_without_controls(pag
     assert "N725MQ" not in text  # a value of tailnum, a column without findings
 
 
+def test_a_command_is_copied(page: Page) -> None:
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    button = page.locator(".actions button[data-copy]").first
+    button.focus()
+    page.keyboard.press("Enter")
+    page.locator(".actions button[data-copy]").first.get_by_text("Copied").wait_for()
+    assert page.evaluate("navigator.clipboard.readText()") == "audit explain REP001"
+
+
 def test_narrow_window_needs_no_sideways_scrolling(page: Page) -> None:
     page.set_viewport_size({"width": 400, "height": 800})
     assert page.evaluate("document.documentElement.scrollWidth") <= 400
