@@ -199,11 +199,19 @@ class Comparison:
         text = json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, indent=1) + "\n"
         return _written(text, path)
 
-    def to_html(self, path: str | Path | None = None) -> str:
-        """Return the comparison as one HTML file's text, and write it to `path`."""
+    def to_html(self, path: str | Path | None = None, *, lang: str = "en") -> str:
+        """Return the comparison as one HTML file's text, and write it to `path`.
+
+        Args:
+            path: the file to write; None for none.
+            lang: the language of the page, "en" or "zh".
+
+        Raises:
+            ConfigError: there is no such language.
+        """
         from audit.report.comparison_page import render_comparison
 
-        return _written(render_comparison(self), path)
+        return _written(render_comparison(self, language=lang), path)
 
 
 def _written(text: str, path: str | Path | None) -> str:

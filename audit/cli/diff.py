@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audit.cli.common import OUTPUT, WHAT, Quiet, app, colored, reported, say
+from audit.cli.common import OUTPUT, WHAT, Language, Quiet, app, colored, reported, say
 from audit.cli.outputs import Style, Target, targets, to_stdout
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def diff_command(  # noqa: PLR0917  # typer hands options over by name
     across: Annotated[
         bool, typer.Option("--across", help="Compare two different datasets.", rich_help_panel=WHAT)
     ] = False,
+    lang: Language = None,
     quiet: Quiet = False,
     verbose: Annotated[bool, typer.Option("-v", "--verbose", help="Show everything.", rich_help_panel=OUTPUT)] = False,
     no_color: Annotated[bool, typer.Option("--no-color", help="Plain text.", rich_help_panel=OUTPUT)] = False,
@@ -64,11 +65,11 @@ def diff_command(  # noqa: PLR0917  # typer hands options over by name
     code = comparison.exit_code(fail_on)
     for target in made:
         if target.path != "-":
-            write_text(target.path, _render(comparison, target, Style(verbose=verbose)))
+            write_text(target.path, _render(comparison, target, Style(verbose=verbose), lang))
     shown = to_stdout(made) or ("" if quiet else "text")
     if shown:
         style = Style(colored(no_color), verbose)
-        typer.echo(_render(comparison, Target(shown, "-"), style), nl=False, color=style.color)
+        typer.echo(_render(comparison, Target(shown, "-"), style, lang), nl=False, color=style.color)
     if not quiet:
         for target in made:
             if target.path != "-":
@@ -76,11 +77,11 @@ def diff_command(  # noqa: PLR0917  # typer hands options over by name
     raise typer.Exit(code)
 
 
-def _render(comparison: Comparison, target: Target, style: Style) -> str:
+def _render(comparison: Comparison, target: Target, style: Style, lang: str | None) -> str:
     if target.format == "json":
         return comparison.to_json()
     if target.format == "html":
-        return comparison.to_html()
+        return comparison.to_html(lang=lang or "en")
     if target.format == "md":
         from audit.report.comparison_markdown import render_comparison_markdown
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from audit.cli.common import Quiet, app, reported, say
+from audit.cli.common import Language, Quiet, app, reported, say
 
 
 @app.command("index")
@@ -17,6 +17,7 @@ def index_command(
     output: Annotated[
         str | None, typer.Option("-o", "--output", help="The page; default: DIR/index.html; '-' is stdout.")
     ] = None,
+    lang: Language = None,
     quiet: Quiet = False,
 ) -> None:
     """Write one page over the results in a folder: the newest verdict of each dataset, the trend of each score."""
@@ -30,7 +31,7 @@ def index_command(
     target = Path(output) if output is not None else runs.folder / "index.html"
     if output is None and target.exists() and f'content="{GENERATOR}"' not in _head(target):
         raise ConfigError(f"{target} is there already, and no index of audits; say where the page goes with -o")
-    text = render_index(runs, Path() if output == "-" else target.absolute().parent)
+    text = render_index(runs, Path() if output == "-" else target.absolute().parent, language=lang or "en")
     if output == "-":
         typer.echo(text, nl=False)
     else:
