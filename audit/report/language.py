@@ -16,7 +16,7 @@ from typing import Any
 
 from audit.errors import ConfigError
 from audit.report.assets import templates
-from audit.report.patterns import Pattern, make_pattern
+from audit.report.patterns import Pattern, holes_of, make_pattern
 
 SOURCE = "en"
 
@@ -29,12 +29,14 @@ class Catalog:
         code: what `--lang` takes, such as "zh".
         tag: what `<html lang>` says (BCP 47), such as "zh-Hans".
         texts: English text -> text. A pair for counts ("{count} row" and "{count} rows") has an entry for each.
-        patterns: group (the code of a check; "" for any) -> patterns, the first that matches counts.
+        sentences: group (the code of a check; "" for any, "parts" for parts of sentences) -> sentences without holes.
+        patterns: group -> sentences with holes; the first that matches counts.
     """
 
     code: str
     tag: str
     texts: Mapping[str, str] = field(default_factory=dict)
+    sentences: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     patterns: Mapping[str, tuple[Pattern, ...]] = field(default_factory=dict)
 
 
@@ -77,11 +79,11 @@ def catalog(code: str) -> Catalog:
 
     loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # the one in C, where there is one, is ten times as fast
     held = yaml.load((folder() / f"{code}.yaml").read_text("utf-8"), Loader=loader)  # noqa: S506  # both are safe loaders
-    patterns = {
-        group: tuple(make_pattern(source, target) for source, target in entries.items())
-        for group, entries in held["patterns"].items()
-    }
-    return Catalog(code, held["tag"], {**held["names"], **held["texts"]}, patterns)
+    sentences, patterns = {}, {}
+    for group, entries in held["sentences"].items():
+        sentences[group] = {source: target for source, target in entries.items() if not holes_of(source)}
+        patterns[group] = tuple(make_pattern(source, target) for source, target in entries.items() if holes_of(source))
+    return Catalog(code, held["tag"], {**held["names"], **held["texts"]}, sentences, patterns)
 
 
 def current() -> Catalog:

@@ -1,7 +1,7 @@
 """Sentences with holes: "{column}: {share} of the values missing" takes a sentence apart, and its translation together.
 
-Matching goes literal by literal, from the left, without regular expressions: the time is linear in the sentence,
-whatever a column is called.
+Matching goes literal by literal, from the left, and never back: the time is linear in the sentence, whatever a column
+is called.
 """
 
 from __future__ import annotations
@@ -10,7 +10,8 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-_HOLE = re.compile(r"\{(\w+)(:text)?\}")
+_HOLE = re.compile(r"\{(\w+)([?#]|:text)?\}")
+_NUMBER = re.compile(r"-?[\d,.]+(?:e[+-]?\d+)?%?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,19 +22,23 @@ class Pattern:
         literals: the pieces between the holes, one more than there are holes; the first and the last may be empty.
         holes: names of the holes, in order.
         target: the translation, with the same holes in its own order.
-        inner: holes whose content is a sentence in turn (written `{basis:text}` in the translation).
+        inner: holes whose content is a text of ours in turn (written `{basis:text}` in the translation).
+        optional: holes that may be empty (written `{more?}` in English).
+        numeric: holes that hold a number, perhaps with a percent sign, and nothing else (written `{count#}`).
     """
 
     literals: tuple[str, ...]
     holes: tuple[str, ...]
     target: str
     inner: tuple[str, ...] = ()
+    optional: frozenset[str] = frozenset()
+    numeric: frozenset[str] = frozenset()
 
     def match(self, text: str, names: Sequence[str] = ()) -> dict[str, str] | None:
         """Return what stands in the holes; None where the text is another sentence.
 
-        A hole holds at least one character. Where one of `names` stands in it, it holds that name, even if the name
-        has pieces of the sentence in it.
+        A hole holds at least one character, unless it is optional. Where one of `names` stands in it, it holds that
+        name, even if the name has pieces of the sentence in it.
         """
         first, last = self.literals[0], self.literals[-1]
         if not text.startswith(first) or not text.endswith(last):
@@ -46,14 +51,21 @@ class Pattern:
         values = {}
         for hole, after in zip(self.holes[:-1], self.literals[1:-1], strict=True):
             named = [name for name in names if text.startswith(name + after, at)]
-            stop = at + len(max(named, key=len)) if named else text.find(after, at + 1, end)
+            if named:
+                stop = at + len(max(named, key=len))
+            elif not after and hole in self.numeric:  # two holes side by side: the first takes the whole number
+                stop = number.end() if (number := _NUMBER.match(text, at, end)) else -1
+            else:
+                stop = text.find(after, at + (hole not in self.optional), end)
             if stop < 0:
                 return None
             values[hole] = text[at:stop]
             at = stop + len(after)
-        if at >= end:
+        if at > end or (at == end and self.holes[-1] not in self.optional):
             return None
         values[self.holes[-1]] = text[at:end]
+        if any(_NUMBER.fullmatch(values[hole]) is None for hole in self.numeric):
+            return None
         return values
 
     def fill(self, values: Mapping[str, str]) -> str:
@@ -64,7 +76,7 @@ class Pattern:
 def holes_of(text: str) -> list[str]:
     """Return the names of the holes of a text, in order.
 
-    >>> holes_of("{n} of {all:text}")
+    >>> holes_of("{n#} of {all:text}")
     ['n', 'all']
     """
     return [hole[1] for hole in _HOLE.finditer(text)]
@@ -76,5 +88,7 @@ def make_pattern(source: str, target: str) -> Pattern:
     >>> make_pattern("{n} of {all} rows", "{all} 行中的 {n} 行").match("3 of 7 rows")
     {'n': '3', 'all': '7'}
     """
-    inner = tuple(dict.fromkeys(hole[1] for hole in _HOLE.finditer(target) if hole[2]))
-    return Pattern(tuple(_HOLE.split(source)[::3]), tuple(holes_of(source)), target, inner)
+    inner = tuple(dict.fromkeys(hole[1] for hole in _HOLE.finditer(target) if hole[2] == ":text"))
+    marked = {mark: frozenset(hole[1] for hole in _HOLE.finditer(source) if hole[2] == mark) for mark in "?#"}
+    literals = tuple(_HOLE.split(source)[::3])
+    return Pattern(literals, tuple(holes_of(source)), target, inner, optional=marked["?"], numeric=marked["#"])

@@ -8,15 +8,20 @@ and numbers. What no pattern matches stays English, and says so to browsers and 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from audit.findings import Chart
 from audit.report.language import ENGLISH, Catalog, current
+from audit.report.patterns import Pattern
 from audit.report.wording import isolated, sentence
 
 if TYPE_CHECKING:
     from markupsafe import Markup
+
+
+PARTS = "parts"
+"""The group of patterns for parts of sentences only: lists and the like, too general for whole sentences."""
 
 
 class English(str):
@@ -42,20 +47,27 @@ def told(text: str, code: str = "", names: Iterable[str] = (), limit: int = 600)
     return English(shown) if found is None else shown
 
 
-def translated(text: str, code: str, names: tuple[str, ...], catalog: Catalog) -> str | None:
-    """Return a sentence in the catalog's language; None where neither a text nor a pattern is it."""
-    exact = catalog.texts.get(text)
-    if exact is not None:
-        return exact
-    for group in (code, ""):
+def translated(text: str, code: str, names: tuple[str, ...], catalog: Catalog, *, part: bool = False) -> str | None:
+    """Return a sentence, or a part of one, in the catalog's language; None where the catalog has nothing for it."""
+    for group in (code, "", PARTS) if part else (code, ""):
+        exact = catalog.sentences.get(group, {}).get(text)
+        if exact is not None:
+            return exact
         for pattern in catalog.patterns.get(group, ()):
             values = pattern.match(text, names)
-            if values is None:
-                continue
-            for name in pattern.inner:  # a part that is a text of ours in turn: "all 1,200 rows"
-                values[name] = translated(values[name], code, names, catalog) or values[name]
-            return pattern.fill(values)
-    return None
+            if values is not None:
+                return pattern.fill(values | dict(_inner(pattern, values, code, names, catalog)))
+    return catalog.texts.get(text)
+
+
+def _inner(
+    pattern: Pattern, values: Mapping[str, str], code: str, names: tuple[str, ...], catalog: Catalog
+) -> Iterator[tuple[str, str]]:
+    """Yield the holes whose content is a text of ours in turn, such as "all 1,200 rows"."""
+    for hole in pattern.inner:
+        found = translated(values[hole], code, names, catalog, part=True) if values[hole] else None
+        if found is not None:
+            yield hole, found
 
 
 def with_lang(text: object) -> object:
