@@ -280,6 +280,17 @@ DECISIONS = st.builds(
 )
 
 
+def test_a_decision_whose_day_has_passed_leaves_its_finding_open(page: Page, tmp_path: Path) -> None:
+    page.get_by_role("button", name="Review findings").click()
+    first = page.evaluate("(b => b.id.slice(2) + b.dataset.f)(document.querySelector('#table tbody'))")
+    text = f"findings:\n- fingerprint: {first}\n  reason: known  # for now\n  expires: 2020-01-31\n"
+    assert "given.yaml: 1 decisions about findings of this report" in imported(page, tmp_path, text)
+    assert page.locator("#table .known").inner_text() == "expired"
+    assert page.locator("#table .decided").inner_text() == "accepted until 2020-01-31: known"
+    assert page.locator("#decided").inner_text() == "10 open, 0 accepted, 0 ignored"
+    assert page.locator("#unsaved").is_hidden()  # the file has all of it
+
+
 def test_page_and_program_read_each_others_files(path: Path, browser: BrowserContext) -> None:
     one = open_page(browser, path)
 
@@ -325,6 +336,14 @@ def test_all_of_it_works_by_keyboard(page: Page) -> None:
     page.keyboard.type("gone from view")
     page.get_by_role("button", name="Save decision").press("Enter")
     assert page.evaluate("document.activeElement.className") == "link decide"  # on the next row that is shown
+
+
+def test_a_stale_baseline_is_told_where_no_finding_is_left(flights_result: Result) -> None:
+    use = BaselineUse("baseline.yaml", 0, (), ("KEY002 <b>order</b>",))
+    html = render_html(dataclasses.replace(flights_result, outcomes=(), baseline=use))
+    assert "Stale, its finding is gone:" in html
+    assert "KEY002 &lt;b&gt;order&lt;/b&gt;" in html
+    assert 'id="review"' not in html
 
 
 def test_a_baseline_shows_in_every_output_with_what_expired_or_lost_its_finding(flights_result: Result) -> None:
