@@ -13,10 +13,10 @@ WORKERS ?= 2
 BIN = $(VENV)/bin
 PIP_INSTALL = -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: help demo demo-rl test check format bench bench-detect bench-peers-robot bench-learning bench-loop d3rlpy lock clean
+.PHONY: help demo demo-rl test check format bench bench-detect bench-peers-robot bench-peers-reports bench-learning bench-loop d3rlpy lock screenshots clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-17s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 demo: $(DEMO_VENV)/.ready ## Audit real flights data and print the path of the report (light: no test tools)
 	@mkdir -p out
@@ -45,6 +45,7 @@ format: $(VENV)/.ready ## Format the code and repair what ruff can
 
 bench: $(VENV)/.ready ## Measure against the speed targets (minutes; makes a 10,000,000-row file)
 	$(BIN)/python bench/run.py
+	$(BIN)/python bench/report.py
 
 bench-detect: $(VENV)/.ready ## Measure which planted defects of trajectories are found (minutes)
 	$(BIN)/python bench/detect.py $(BENCH_OPTIONS)
@@ -52,11 +53,17 @@ bench-detect: $(VENV)/.ready ## Measure which planted defects of trajectories ar
 bench-peers-robot: $(VENV)/.ready ## The same defects, found by other tools for robot data (installs them apart)
 	$(BIN)/python bench/peers_robot.py $(BENCH_OPTIONS)
 
+bench-peers-reports: $(VENV)/.ready ## The report beside those of ydata-profiling and Evidently (installs them apart)
+	$(BIN)/python bench/peers_reports.py $(BENCH_OPTIONS)
+
 bench-learning: $(VENV)/.ready $(D3RLPY_VENV)/.ready ## Measure advantages and training against their targets
 	$(BIN)/python bench/learning.py --d3rlpy $(D3RLPY_VENV)/bin/python
 
 bench-loop: $(VENV)/.ready ## What planted defects cost a learner, and what cleaning wins back (half an hour)
 	$(BIN)/python bench/loop.py $(BENCH_OPTIONS)
+
+screenshots: $(VENV)/.ready ## Take the pictures of the documentation from real reports (needs chromium, pdftoppm)
+	$(BIN)/python scripts/take_screenshots.py
 
 d3rlpy: $(D3RLPY_VENV)/.ready ## Build the environment of d3rlpy, the peer of some tests and benchmarks (docs/adr/0006)
 
