@@ -319,6 +319,7 @@ def test_the_command_tells_writes_and_exits(files: Path) -> None:
         (["few.json", "some.json", "--format", "junit"], "unknown format 'junit'"),
         (["few.json", "some.json", "-o", "x.sarif"], "add --format (text, json, md, html)"),
         (["few.json", "some.json", "--html", "none/d.html"], "there is no folder"),
+        (["few.json", "some.json", "--html", "d.html", "--lang", "xx"], "there is no report in the language 'xx'"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(files: Path, arguments: list[str], said: str) -> None:
