@@ -133,7 +133,7 @@ def trajectories(browser: Browser, folder: Path) -> None:
 def learning(browser: Browser, folder: Path) -> None:
     """Show whether cleaning paid."""
     data = str(SAMPLES / "trajectories" / "cartpole_planted.parquet")
-    options = ["--updates", "1000", "--seeds", "3", "--episodes", "20", "--jobs", "1", "-q"]
+    options = ["--updates", "400", "--seeds", "3", "--episodes", "10", "--jobs", "1", "-q"]
     audit(folder, "learn", data, *options, "-o", str(folder / "learned"))
     page = opened(browser, folder / "learned" / "report.html")
     page.locator("#learning").evaluate("e => window.scrollTo(0, e.getBoundingClientRect().top + window.scrollY - 60)")
