@@ -17,7 +17,8 @@ def definition(check: Any) -> str:
     """Return what a check measures, in one line; its summary where the manual has no such part, or nothing."""
     text = inspect.getdoc(check) or ""
     found = _sections(text).get("What it measures", "")
-    return _joined(found or text.partition("\n\n")[0])
+    said = _joined(found or text.partition("\n\n")[0])
+    return said[:1].upper() + said[1:]
 
 
 def option_notes(check: Any) -> dict[str, str]:

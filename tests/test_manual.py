@@ -35,7 +35,7 @@ def test_a_check_without_such_parts_has_its_summary() -> None:
 def test_the_report_and_the_json_carry_it() -> None:
     result = audit.run(pd.DataFrame({"a": [1, 2, None]}), select=["COM001"], as_of="2026-06-01")
     outcome = result.to_dict()["outcomes"][0]
-    assert outcome["definition"].startswith("over all rows, the share of each column that is NULL")
+    assert outcome["definition"].startswith("Over all rows, the share of each column that is NULL")
     assert outcome["option_notes"]["fail"] == "share (0 to 1) above which it fails (our choice); 1 never fails."
     page = render_html(result)
     assert "with its Wilson 95% interval" in page
