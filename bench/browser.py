@@ -58,6 +58,7 @@ def look(browser: Any, path: Path, loads: int = 5, wait_ms: int = 300) -> Seen:
         page.on("pageerror", lambda error, seen=errors: seen.append(str(error)))
         page.on("dialog", lambda dialog: dialog.dismiss())
         page.goto(path.as_uri(), wait_until="load", timeout=180_000)
+        page.wait_for_function(f"({FIRST_PAINT}) !== null", timeout=180_000)  # a page of script alone paints late
         page.wait_for_timeout(wait_ms)
         paints.append(page.evaluate(FIRST_PAINT))
         loaded.append(page.evaluate("performance.getEntriesByType('navigation')[0].loadEventEnd"))
@@ -65,8 +66,7 @@ def look(browser: Any, path: Path, loads: int = 5, wait_ms: int = 300) -> Seen:
         executed = page.evaluate("window.__ran ?? 0")
         context.close()
     foreign = [url[:120] for url in requests if not url.startswith(("data:", "blob:")) and url != path.as_uri()]
-    known = [paint for paint in paints if paint is not None]
-    return Seen(min(known) if known else float("nan"), min(loaded), nodes, tuple(foreign), executed, tuple(errors))
+    return Seen(min(paints), min(loaded), nodes, tuple(foreign), executed, tuple(errors))
 
 
 def accessibility(browser: Any, path: Path) -> list[tuple[str, str, int]]:
