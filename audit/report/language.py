@@ -21,7 +21,7 @@ from audit.report.patterns import Pattern, holes_of, make_pattern
 SOURCE = "en"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Catalog:
     """The texts of one language, and the patterns of sentences.
 

@@ -8,6 +8,7 @@ and numbers. What no pattern matches stays English, and says so to browsers and 
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Iterable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -47,6 +48,7 @@ def told(text: str, code: str = "", names: Iterable[str] = (), limit: int = 600)
     return English(shown) if found is None else shown
 
 
+@functools.lru_cache(maxsize=4096)  # remedies, reasons and bases come again and again on a page
 def translated(text: str, code: str, names: tuple[str, ...], catalog: Catalog, *, part: bool = False) -> str | None:
     """Return a sentence, or a part of one, in the catalog's language; None where the catalog has nothing for it."""
     for group in (code, "", PARTS) if part else (code, ""):
