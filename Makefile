@@ -13,7 +13,7 @@ WORKERS ?= 2
 BIN = $(VENV)/bin
 PIP_INSTALL = -m pip --disable-pip-version-check install --quiet --quiet
 
-.PHONY: help demo demo-rl test check format bench bench-detect bench-peers-robot bench-peers-reports bench-learning bench-loop d3rlpy lock screenshots clean
+.PHONY: help demo demo-rl test check format bench bench-detect bench-peers-robot bench-peers-reports bench-learning bench-results bench-loop bench-ope d3rlpy lock screenshots clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / { printf "make %-20s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -58,6 +58,12 @@ bench-peers-reports: $(VENV)/.ready ## The report beside those of ydata-profilin
 
 bench-learning: $(VENV)/.ready $(D3RLPY_VENV)/.ready ## Measure advantages and training against their targets
 	$(BIN)/python bench/learning.py --d3rlpy $(D3RLPY_VENV)/bin/python
+
+bench-results: $(VENV)/.ready $(D3RLPY_VENV)/.ready ## What the learners reach, beside d3rlpy's on the same data (half an hour)
+	$(BIN)/python bench/results.py --d3rlpy $(D3RLPY_VENV)/bin/python $(BENCH_OPTIONS)
+
+bench-ope: $(VENV)/.ready ## How far returns estimated from logged episodes can be trusted, against rollouts (half an hour)
+	$(BIN)/python bench/ope.py $(BENCH_OPTIONS)
 
 bench-loop: $(VENV)/.ready ## What planted defects cost a learner, and what cleaning wins back (half an hour)
 	$(BIN)/python bench/loop.py $(BENCH_OPTIONS)

@@ -213,10 +213,11 @@ class Repair:
 
     - relabel: set the flag `field` to `value` at `rows`
     - shift: move the stream `field` by `value` steps inside each of `episodes` (+1: what stands at t belongs to t + 1);
-      the step at the edge that loses its value is dropped
+      the step at the edge that loses its value is dropped, unless it is terminated and the dynamics tell its action
     - split: end the episode after each of `rows` (truncated; the last step is dropped where no next observation is
       known)
-    - drop_steps: leave `rows` out; the episode is split there, so that no transition jumps over the gap
+    - drop_steps: leave `rows` out; the episode is split there, so that no transition jumps over the gap. Where `field`
+      is `next_observation`, what follows the step is wrong, not its own observation, and a split behind it mends it
     - quarantine: leave `episodes` out
     - rebuild_next: take the next observation of `rows` from the row that follows; none at the end of an episode
 
@@ -226,7 +227,7 @@ class Repair:
         reason: one sentence: what is changed and on what evidence.
         rows: the steps, for kinds that name steps.
         episodes: ids of the episodes as text, for kinds that name episodes; empty for a shift means all.
-        field: `terminated`, `truncated`, `reward`, `action` or `observation`.
+        field: `terminated`, `truncated`, `reward`, `action`, `observation` or `next_observation`.
         value: the new flag, or the number of steps of a shift.
         safe: whether it is made without being asked: only where nothing is guessed.
     """

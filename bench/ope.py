@@ -1,10 +1,11 @@
-"""How far off-policy evaluation can be trusted: policies by data sets, against rollouts.
+"""How far off-policy evaluation can be trusted: policies by data sets, against rollouts: `make bench-ope`.
 
-    python bench/ope.py [--env CartPole-v1 ...] [--json out/ope.json]
+    python bench/ope.py [--env CartPole-v1 ...] [--json out/ope.json] [--write [JSON ...]]
 
 On each environment at least 10 policies of all qualities (snapshots of our PPO, softened where actions are choices) are
 evaluated from data that other policies recorded, and played for the truth. Printed: Spearman's rank correlation,
-normalised regret@1, mean absolute error, coverage of the 95% intervals, and how often a number was refused.
+normalised regret@1, mean absolute error, coverage of the 95% intervals, and how often a number was refused. `--write`
+puts the table into docs/learning.md, from this run or, where files are named, from what earlier runs wrote.
 """
 
 from __future__ import annotations
@@ -32,6 +33,9 @@ from rl_data.record import join, record
 from rl_data.trajectories import Trajectories
 
 METHODS = ("gae", "fqe", "dr", "wis", "pdis", "plain")
+SHOWN = {"gae": "GAE with ratios", "fqe": "FQE", "dr": "doubly robust", "wis": "WIS", "plain": "GAE without ratios"}
+PAGE = Path(__file__).parents[1] / "docs" / "learning.md"
+BEGIN, END = "<!-- ope: begin -->", "<!-- ope: end -->"
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,14 @@ def main() -> None:
     parser.add_argument("--env", action="append", choices=[task.env_id for task in TASKS])
     parser.add_argument("--data", action="append", choices=["mixed", "random"])
     parser.add_argument("--steps", type=int, default=3_000, help="updates of FQE")
-    parser.add_argument("--refits", type=int, default=3)
+    parser.add_argument("--refits", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--write", type=Path, nargs="*", help="put the table into docs/learning.md")
     options = parser.parse_args()
+    if options.write:
+        write([entry for path in options.write for entry in json.loads(path.read_text())])
+        return
     torch.set_num_threads(1)
     found = []
     for task in TASKS:
@@ -95,6 +103,37 @@ def main() -> None:
     if options.json:
         options.json.parent.mkdir(parents=True, exist_ok=True)
         options.json.write_text(json.dumps(found, indent=1))
+    if options.write is not None:
+        write(found)
+
+
+def write(found: list[dict[str, Any]]) -> None:
+    """Put the table into the page."""
+    lines = [
+        "| policies, data | method | Spearman | regret@1 | mean absolute error | numbers given | "
+        "of these, in the 95% interval |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    inside = given = 0
+    for entry in found:
+        where = f"{len(entry['truth'])} of {entry['env']}, {entry['data']}"
+        for row in entry["scores"]:
+            if row["method"] not in SHOWN:
+                continue
+            covered = row["coverage of numbers"]
+            if row["method"] == "gae" and row["numbers"]:
+                inside, given = inside + round(covered * row["numbers"]), given + row["numbers"]
+            shares = f"{covered:.0%}" if row["numbers"] else "–"
+            lines.append(
+                f"| {where} | {SHOWN[row['method']]} | {row['spearman']:.2f} | {row['regret@1']:.2f} | "
+                f"{row['mean absolute error']:.3g} | {row['numbers']} | {shares} |"
+            )
+    if given:
+        said = f"Of the {given} numbers that GAE with ratios gave, {inside} ({inside / given:.0%}) had the true return "
+        lines += ["", said + "in their interval."]
+    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
+    body = "\n".join([BEGIN, "", *lines, "", END])
+    PAGE.write_text(before + body + rest.partition(END)[2], encoding="utf-8")
 
 
 def candidates(task: Task, seed: int) -> Iterator[Policy]:

@@ -4,8 +4,9 @@ The order is fixed, whatever the order of the plan:
 
 1. Quarantine decides which episodes leave. They leave as they were read: nothing else is done to them.
 2. Values: flags are relabelled, then streams shifted, then next observations rebuilt. No step moves.
-3. Steps leave: those at the edge of a shift, those that are to be dropped, and the last step before a split where its
-   next observation is not known. Episodes are cut at splits and where a dropped step leaves a gap.
+3. Steps leave: those at the edge of a shift (but terminated ones whose action the dynamics tell), those that are to be
+   dropped, and the last step before a split where its next observation is not known. Episodes are cut at splits and
+   where a dropped step leaves a gap.
 
 Every step ends up in exactly one place: clean, quarantined, or dropped by name. Where two repairs want different things
 the rules are: quarantine wins over all; of two labels for one flag the later in the plan wins (what people add comes
@@ -25,6 +26,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.cleaning.cutting import Cuts, cut_episodes
+from audit.cleaning.edge_actions import told_by_dynamics
 from audit.findings import RepairKind
 from rl_data.trajectories import Flags, Rows, Trajectories
 
@@ -128,7 +130,10 @@ def repair(t: Trajectories, tasks: Sequence[Task]) -> Repaired:
     _rebuild(replace(t, **changes), tasks, changes, effects)
     for task in tasks:
         if task.kind == "drop_steps":
-            cuts.drop(_following_the_shift(task, moved), task.id, trusted=_observation_is_right(task))
+            rows = _following_the_shift(task, moved)
+            if task.field == "next_observation":  # behind a split nothing follows that could be wrong
+                rows = rows[~cuts.after[rows]]
+            cuts.drop(rows, task.id, trusted=_observation_is_right(task))
     clean, kept = cut_episodes(replace(t, **changes) if changes else t, cuts, leaving)
     dropped = {name: rows for name, rows in cuts.dropped().items() if len(rows)}
     for name, rows in dropped.items():
@@ -246,9 +251,28 @@ def _shift(
         target = moved.setdefault(task.field, np.arange(t.rows))
         target[inside] = -1
         target[rows - distance] = rows
-        effect.changed = len(rows)
-        cuts.drop(np.flatnonzero(inside & ~fed), task.id, trusted=task.field != "observation", edge=True)
+        edge = inside & ~fed
+        if task.field == "action" and t.terminated is not None:
+            edge &= ~_tell_edge(t, changes, fed, edge & changes.get("terminated", t.terminated), effect)
+        effect.changed += len(rows)
+        cuts.drop(np.flatnonzero(edge), task.id, trusted=task.field != "observation", edge=True)
     return moved
+
+
+def _tell_edge(t: Trajectories, changes: dict[str, Any], known: Flags, edge: Flags, effect: Effect) -> Flags:
+    """Give terminated steps at the edge the action that the dynamics tell; return which have one now, bool[N]."""
+    actions = changes["actions"]
+    told = told_by_dynamics(replace(t, **changes), actions, known, edge)
+    actions[told.rows] = told.actions
+    done = np.zeros(t.rows, dtype=bool)
+    done[told.rows] = True
+    if len(told.rows):
+        effect.changed += len(told.rows)
+        effect.notes.append(
+            f"{len(told.rows):,} actions of terminated steps are not recorded; the dynamics tell them, as they do "
+            f"known ones: {told.words}"
+        )
+    return done
 
 
 def _moving_together(t: Trajectories, stream: str) -> tuple[str, ...]:
@@ -303,6 +327,8 @@ def _rebuild(t: Trajectories, tasks: Sequence[Task], changes: dict[str, Any], ef
 
 def _observation_is_right(task: Task) -> bool:
     """Whether steps are dropped for other reasons than their observation, which then still ends the step before."""
+    if task.field == "next_observation":
+        return True
     return bool(task.columns) and all(column.split("[")[0] in _OTHER_STREAMS for column in task.columns)
 
 

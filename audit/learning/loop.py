@@ -166,13 +166,22 @@ def _cleaned(
     progress: Progress,
     **settings: Any,
 ) -> Cleaned:
-    """Clean, and where every repair is wanted, clean again by a plan that applies them all."""
+    """Clean, by the plan or by the repairs that are wanted."""
     if folder.exists() and any(folder.iterdir()) and not force:
         raise ConfigError(f"{folder} is not empty; name a new folder, or replace its results with --force")
     folder.mkdir(parents=True, exist_ok=True)
+    if plan is None and repairs == "all":
+        return clean_by_every_repair(data, folder, force=force, progress=progress, **settings)
+    return clean(data, folder / "clean", plan, force=force, progress=progress, **settings)
+
+
+def clean_by_every_repair(
+    data: object, folder: Path, *, force: bool = False, progress: Progress = _silent, **settings: Any
+) -> Cleaned:
+    """Clean into `clean/` of a folder; where repairs are proposed, clean again by a plan that applies them all."""
     target = folder / "clean"
-    cleaned = clean(data, target, plan, force=force, progress=progress, **settings)
-    if plan is not None or repairs != "all" or not cleaned.proposed:
+    cleaned = clean(data, target, force=force, progress=progress, **settings)
+    if not cleaned.proposed:
         return cleaned
     proposed = read_plan(target / "plan.yaml")
     everything = Plan(
@@ -249,7 +258,7 @@ def _sets(cleaned: Cleaned, pristine: Trajectories | None, training: Training) -
         found.append(_Set("pristine", "without faults to begin with", pristine))
     lost = raw_rest.rows - clean_rest.rows
     if changed and lost > 0:
-        found.append(_Set("control", f"raw, less {lost:,} steps of random episodes", _thinned(raw_rest, lost, draws)))
+        found.append(_Set("control", f"raw, less {lost:,} steps of random episodes", thinned(raw_rest, lost, draws)))
     return _Sets(tuple(found), held, changed)
 
 
@@ -271,7 +280,7 @@ def _hold_out(
     return held, repaired.clean.take(np.flatnonzero(~out)), source.take(np.flatnonzero(~chosen))
 
 
-def _thinned(t: Trajectories, steps: int, draws: np.random.Generator) -> Trajectories:
+def thinned(t: Trajectories, steps: int, draws: np.random.Generator) -> Trajectories:
     """Return the trajectories without random episodes that have about so many steps together."""
     order = draws.permutation(t.episodes)
     gone = int(np.searchsorted(np.cumsum(t.lengths[order]), steps, side="left")) + 1

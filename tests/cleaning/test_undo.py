@@ -84,6 +84,16 @@ def test_a_shift_that_a_person_approves_puts_every_value_back(
         entry["apply"] = entry["kind"] == "shift"
     (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
     done = audit.clean(bad.trajectories, tmp_path / "b", tmp_path / "plan.yaml", select=[code])
+    if environment == "CartPole-v1":  # its dynamics tell the choices at the edge, and with them the terminations stay
+        assert not done.repaired.dropped
+        assert done.clean.terminated is not None
+        assert bad.clean.terminated is not None
+        assert done.clean.terminated.tobytes() == bad.clean.terminated.tobytes()
+        moved = np.unique(bad.trajectories.episode_of_row[done.clean.actions != bad.trajectories.actions])
+        rows = np.isin(bad.trajectories.episode_of_row, moved)
+        assert rate < 1.0 or rows.mean() > 0.9
+        assert done.clean.actions[rows].tobytes() == bad.clean.actions[rows].tobytes()
+        return
     edges = [rows for name, rows in done.repaired.dropped.items() if name.endswith("edge of the shift")]
     touched = np.isin(bad.trajectories.episode_of_row, bad.trajectories.episode_of_row[np.concatenate(edges)])
     kept = done.repaired.kept[touched[done.repaired.kept]]
@@ -101,3 +111,19 @@ def test_a_clean_set_is_left_alone(environment: str, tmp_path: Path) -> None:
     assert not done.broken
     assert done.repaired.quarantined.rows == 0
     assert differences(done.clean, clean_set(environment), done.repaired.kept) == []
+
+
+def test_episodes_run_together_come_apart_with_their_terminations(tmp_path: Path) -> None:
+    """Of all flags none is left, and no limit is reached: parts of different lengths were ended by the task."""
+    bad = inject("boundary_merge", record("CartPole-v1", steps=10_000, seed=4), rate=1.0, seed=0)
+    assert bad.trajectories.episodes == 1
+    audit.clean(bad.trajectories, tmp_path / "a", select=["COM104", "LBL104"])
+    plan = yaml.safe_load((tmp_path / "a" / "plan.yaml").read_text())
+    for entry in plan["repairs"]:
+        entry["apply"] = True
+    (tmp_path / "plan.yaml").write_text(yaml.safe_dump(plan))
+    done = audit.clean(bad.trajectories, tmp_path / "b", tmp_path / "plan.yaml", select=["COM104", "LBL104"])
+    assert done.clean.offsets.tolist() == bad.clean.offsets.tolist()
+    assert done.clean.terminated is not None
+    assert bad.clean.terminated is not None
+    assert done.clean.terminated[:-1].tolist() == bad.clean.terminated[:-1].tolist()

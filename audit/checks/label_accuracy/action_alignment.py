@@ -30,8 +30,9 @@ class ActionAlignment:
     Why it matters: a policy that learns from shifted actions learns to answer the wrong observation. Measured on
         CartPole: with all actions one step late, what an offline learner reaches falls from 489 to 10.
     What to do: look at the recorder: is the action written before or after `step`, and is the observation the one that
-        it was chosen in? If it is a shift, confirm the one that `audit clean` proposes; it drops the step at the edge.
-        Delayed actuators look the same and are true: do not shift those. Actions that hold still show nothing.
+        it was chosen in? If it is a shift, confirm the one that `audit clean` proposes; the step at the edge
+        leaves, unless it is terminated and the dynamics tell its action. Delayed actuators look the same and
+        are true: do not shift those. Actions that hold still show nothing.
 
     Options:
         fail: share (0 to 1) of lagged episodes above which the check fails; below it warns.

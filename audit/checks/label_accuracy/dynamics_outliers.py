@@ -177,7 +177,8 @@ class DynamicsOutliers:
             statistic, share, self.steps, basis, effect=min(5 * share, 1.0), affected=count,
             episodes=worst_episodes(s.ids, hit), row_ids=first_rows(bad, d.score), remedy=remedy,
         )  # fmt: skip
-        yield Repair(self.code, OBSERVATION, statistic, "drop_steps", rows=spans(bad), reason=reason)
+        wrong = name if name == "observation" else "next_observation"  # then its own observation fits, what follows not
+        yield Repair(self.code, OBSERVATION, statistic, "drop_steps", rows=spans(bad), reason=reason, field=wrong)
 
 
 def _most_said(d: DynamicsValues, bad: np.ndarray[tuple[int], np.dtype[np.bool_]]) -> str:
