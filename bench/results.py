@@ -27,7 +27,7 @@ import numpy as np
 
 from rl_data.collect import Tier, collect
 from rl_data.formats import read, write_canonical
-from rl_data.record import record
+from rl_data.record import episode_seeds, record
 from rl_data.trajectories import Trajectories
 from rl_data.trial import Trial, run_trials
 
@@ -59,6 +59,7 @@ SETS: Mapping[str, Callable[[int], Trajectories]] = {
     "cartpole_expert": lambda seed: collect("CartPole-v1", Tier.EXPERT, steps=10_000, seed=seed),
     "lunarlander_mixed": lambda seed: collect("LunarLander-v3", Tier.MIXED, steps=60_000, seed=seed),
 }
+RESETS = [episode_seeds(20_000, episode)[0] for episode in range(100)]  # the starts that `rl_data.trial` plays
 ONCE = ("cartpole_expert", "lunarlander_mixed")  # a policy must be learned first, which takes minutes
 
 CARTPOLE_CQL = {"network": {"width": 128, "activation": "tanh"}, "learning_rate": 3e-4}
@@ -118,7 +119,7 @@ def theirs(task: Task, python: str, seeds: int, jobs: int) -> list[float]:
                 terminals=terminals, timeouts=timeouts,
             )  # fmt: skip
             said = {"learner": task.learner, "options": task.options, "updates": task.updates, "seed": seed,
-                    "environment": task.environment}  # fmt: skip
+                    "environment": task.environment, "resets": RESETS}  # fmt: skip
             done = subprocess.run(
                 [python, str(PEER), str(path), json.dumps(said)], capture_output=True, text=True, check=False
             )

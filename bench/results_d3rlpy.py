@@ -1,8 +1,8 @@
-"""The peer of bench/results.py, in d3rlpy's own environment: learn once, play 100 episodes, print their returns.
+"""The peer of bench/results.py, in d3rlpy's own environment: learn once, play episodes, print their returns.
 
     python bench/results_d3rlpy.py DATA.npz SETTINGS
 
-SETTINGS is JSON: learner, options, updates, seed, environment.
+SETTINGS is JSON: learner, options, updates, seed, environment, and the seeds of the episodes to play.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import gymnasium  # noqa: E402  # the same
 import torch  # noqa: E402  # the same
 from d3rlpy.models.encoders import VectorEncoderFactory  # noqa: E402  # the same
 
-BATCH, EPISODES, FIRST_SEED = 256, 100, 20_000
+BATCH = 256
 
 
 def config_of(learner: str, options: dict[str, Any]) -> Any:
@@ -72,8 +72,8 @@ def main() -> None:
         learner.update(dataset.sample_transition_batch(BATCH))
     environment = gymnasium.make(said["environment"])
     returns = []
-    for episode in range(EPISODES):
-        observation, _ = environment.reset(seed=FIRST_SEED + episode)
+    for reset in said["resets"]:
+        observation, _ = environment.reset(seed=reset)
         total, over = 0.0, False
         while not over:
             action = learner.predict(np.asarray(observation, np.float32)[None])[0]
