@@ -125,7 +125,7 @@ def _side(side: Compared) -> tuple[tuple[str, str], ...]:
     return (
         (_("Data"), visible(side.uri, 300)),
         (_("Audited"), when(side.started)),
-        (_("Verdict"), visible(side.status, 20)),
+        (_("Verdict"), _(visible(side.status, 20))),
         (_("Size"), f"{rows} × {columns}"),
         (_("Version"), f"dataset-audit {visible(side.tool_version, 40)}"),
     )
