@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Installs what the tests need from Debian: Chromium opens the report, DejaVu draws its text, poppler reads its print-out.
+# Installs what the tests need from Debian: Chromium opens the report, DejaVu draws its text, poppler reads its print-out, git
+# keeps the folders that DVC and pre-commit work in.
 # Does nothing where all of it is installed already.
 set -euo pipefail
 
-packages=(chromium fonts-dejavu-core poppler-utils)
+packages=(chromium fonts-dejavu-core git poppler-utils)
 python3 -c 'import ensurepip' 2>/dev/null || packages+=(python3-venv)  # Debian splits venv off its Python
 
 missing=()

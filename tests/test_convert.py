@@ -5,16 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("h5py", reason="needs the extra rl")
+
+import numpy as np
 from typer.testing import CliRunner
 
 from audit.cli import app
 from rl_data.formats import detect, read, write
 from rl_data.trajectories import Trajectories
 from tests.test_bad_input_trajectories import trajectories
-
-pytest.importorskip("h5py")
 
 
 def convert(*arguments: object) -> Any:

@@ -7,6 +7,8 @@
 - A block with a path behind its language is that file, written before anything runs. Where it lies in `audit/`, it
   joins a copy of our package: so the example check of CONTRIBUTING.md is discovered like any other.
 - A block below the comment `<!-- not run: reason -->` is left out.
+- A document with the comment `<!-- needs: package -->` is skipped where that package, of an extra, is not installed.
+- A block of `examples/` says exactly what that file says, and the examples have tests of their own in tests/examples.
 
 Blocks run in a folder of their own that holds the files of `sample_data/`.
 """
@@ -127,7 +129,10 @@ def check_python_blocks(found: list[Block], document: Path, folder: Path) -> Non
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.relative_to(REPOSITORY).as_posix())
 def test_the_code_of_a_document_runs(document: Path, folder: Path) -> None:
-    found = list(blocks(document.read_text(encoding="utf-8")))
+    text = document.read_text(encoding="utf-8")
+    for package in re.findall(r"<!-- needs: (\w+) -->", text):
+        pytest.importorskip(package, reason=f"the document shows an extra: {package} is not installed")
+    found = list(blocks(text))
     write_files([block for block in found if block.path], folder)
     for block in found:
         if block.language in ("bash", "console"):
@@ -142,6 +147,16 @@ def test_links_to_files_lead_somewhere(document: Path) -> None:
     targets = re.findall(r"\]\(([^)#\s]+)[^)]*\)", document.read_text(encoding="utf-8"))
     local = [target for target in targets if "://" not in target and not target.startswith("mailto:")]
     assert [target for target in local if not (document.parent / target).exists()] == []
+
+
+def test_the_examples_are_shown_as_they_are_and_each_is_shown() -> None:
+    shown: dict[str, str] = {}
+    for document in DOCUMENTS:
+        for block in blocks(document.read_text(encoding="utf-8")):
+            if block.path.startswith("examples/"):
+                shown[block.path] = block.text
+    files = [path for path in (REPOSITORY / "examples").rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    assert shown == {path.relative_to(REPOSITORY).as_posix(): path.read_text(encoding="utf-8") for path in files}
 
 
 def test_the_runner_sees_a_wrong_command_and_a_wrong_output(folder: Path) -> None:

@@ -85,6 +85,14 @@ Spill = Annotated[
 ]
 
 
+OF_EXTRAS = {
+    **dict.fromkeys(("gymnasium", "h5py", "minari", "numba", "optuna", "torch"), "rl"),
+    "great_expectations": "gx",
+    "dagster": "dagster",
+}
+"""Packages that an extra brings: where one is missing, that is no fault of the program."""
+
+
 def reported(command: Callable[..., None]) -> Callable[..., None]:
     """Turn what can go wrong in a command into one line on stderr and the exit code of the conventions."""
 
@@ -102,14 +110,25 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
         except AuditError as error:
             say("error: " + " ".join(str(error).splitlines()))  # a name may hold a line break
             raise typer.Exit(3 if isinstance(error, CheckError) else 2) from None
+        except ModuleNotFoundError as error:
+            extra = OF_EXTRAS.get((error.name or "").partition(".")[0])
+            if extra is None:
+                raise _broken(error) from None
+            say(f"error: {error.name} is not installed; it comes with: pip install 'dataset-audit[{extra}]'")
+            raise typer.Exit(2) from None
         except Exception as error:
-            if os.environ.get("AUDIT_DEBUG"):
-                raise
-            text = " ".join(str(error).split())
-            say(f"error: the audit itself broke: {type(error).__name__}: {text} (AUDIT_DEBUG=1 shows where)")
-            raise typer.Exit(3) from None
+            raise _broken(error) from None
 
     return call
+
+
+def _broken(error: Exception) -> Exception:
+    """Say that the program is at fault, and return the exit; with AUDIT_DEBUG, return the error itself."""
+    if os.environ.get("AUDIT_DEBUG"):
+        return error
+    text = " ".join(str(error).split())
+    say(f"error: the audit itself broke: {type(error).__name__}: {text} (AUDIT_DEBUG=1 shows where)")
+    return typer.Exit(3)
 
 
 def say(message: str) -> None:

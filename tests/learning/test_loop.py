@@ -18,6 +18,8 @@ from rl_data.formats import read
 from rl_data.record import record
 from rl_data.trajectories import Trajectories
 
+pytest.importorskip("torch", reason="needs the extra rl")
+
 FEW = {"refits": 1, "replicates": 100, "fqe": {"steps": 100}}
 SMALL = {"network": {"width": 32}}
 QUICK = Training(updates=200, seeds=2, episodes=4, workers=1, options=SMALL, evaluation=FEW)

@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra rl")
+
 import numpy as np
 import torch
 from numpy.typing import NDArray

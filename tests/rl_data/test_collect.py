@@ -9,8 +9,11 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="needs the extra rl")
+
+import numpy as np
 import torch
 
 from rl_data.acting import PolicyActor

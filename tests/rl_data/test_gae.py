@@ -6,9 +6,12 @@ import itertools
 from dataclasses import dataclass
 from typing import Any
 
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra rl")
+
 import gymnasium
 import numpy as np
-import pytest
 import torch
 from hypothesis import example, given
 from hypothesis import strategies as st

@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="needs the extra rl")
+
+import numpy as np
 import torch
 
 from rl_data.checkpoints import create, load

@@ -13,8 +13,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="needs the extra rl")
+
+import numpy as np
 import torch
 from typer.testing import CliRunner
 

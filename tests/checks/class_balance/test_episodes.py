@@ -13,6 +13,8 @@ from audit.findings import Outcome, Severity, Status
 from audit.testing import audit_episodes
 from rl_data.trajectories import Space, Trajectories
 
+pytest.importorskip("gymnasium", reason="needs the extra rl")
+
 
 def run(code: str, data: Trajectories, **options: Any) -> Outcome:
     outcome = audit_episodes(check_by_code(code)(**options), data)

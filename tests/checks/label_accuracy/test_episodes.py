@@ -22,6 +22,8 @@ from rl_data.corrupt import Corrupted, inject
 from rl_data.record import record
 from rl_data.trajectories import Trajectories
 
+pytest.importorskip("gymnasium", reason="needs the extra rl")
+
 CHECKS = (
     ActionAlignment, DuplicateAndOverlappingEpisodes, DynamicsOutliers, RedundantObservations, RewardAlignment,
     RewardConflictsAndFlips,

@@ -13,6 +13,8 @@ from audit.findings import Finding, Outcome, Severity, Status
 from audit.testing import audit_episodes
 from rl_data.trajectories import Trajectories
 
+pytest.importorskip("gymnasium", reason="needs the extra rl")
+
 CODES = ("REP101", "REP102", "REP103", "REP104", "REP105")
 
 

@@ -6,8 +6,11 @@ import json
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="needs the extra rl")
+
+import numpy as np
 
 from rl_data.errors import DataError, SettingsError
 from rl_data.evaluation.evaluate import CURVE, EvaluationConfig, PolicyEvaluation, evaluate

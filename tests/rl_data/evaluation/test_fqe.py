@@ -5,8 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="needs the extra rl")
+
+import numpy as np
 import torch
 
 from rl_data.errors import SettingsError

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
 import pytest
+
+pytest.importorskip("torch", reason="needs the extra rl")
+
+import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 

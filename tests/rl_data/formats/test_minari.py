@@ -18,8 +18,8 @@ pytest.importorskip("h5py")
 gymnasium = pytest.importorskip("gymnasium")
 library = pytest.importorskip("minari")
 
-from gymnasium import spaces  # noqa: E402  # after importorskip
-from minari.data_collector import EpisodeBuffer  # noqa: E402  # after importorskip
+from gymnasium import spaces  # after importorskip
+from minari.data_collector import EpisodeBuffer  # after importorskip
 
 STORAGES = ("hdf5", "arrow", "parquet")
 BOX = spaces.Box(-2, 2, (3,), np.float32)

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+import pytest
+
+pytest.importorskip("torch", reason="needs the extra rl")
+
 import gymnasium
 import numpy as np
-import pytest
 import torch
 
 from rl_data.acting import PolicyActor
