@@ -17,6 +17,13 @@ from playwright.sync_api import sync_playwright
 
 ROOT = Path(__file__).resolve().parents[1]
 CHROMIUM = "/usr/bin/chromium"
+SHOW = """
+const headings = [...document.querySelectorAll("h4, h5")];
+const shown = headings.find(one => one.textContent.includes("Table-Level Expectations"));
+for (const one of document.querySelectorAll("body *"))
+  if (getComputedStyle(one).position === "fixed") one.remove();
+shown.scrollIntoView();
+"""
 
 
 def photograph(target: Path) -> None:
@@ -38,7 +45,7 @@ def photograph(target: Path) -> None:
             page = browser.new_page(viewport={"width": 1280, "height": 900})
             page.route("http**", lambda route: route.abort())  # its fonts and styles from the network stay away
             page.goto(pages[-1].as_uri(), wait_until="domcontentloaded")
-            page.wait_for_timeout(500)
+            page.evaluate(SHOW)
             target.parent.mkdir(parents=True, exist_ok=True)
             page.screenshot(path=str(target))
             browser.close()
