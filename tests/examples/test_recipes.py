@@ -30,8 +30,8 @@ def test_a_dag_of_airflow(run_recipe: Run, folder: Path) -> None:
 
 @pytest.mark.parametrize(("kind", "good"), KINDS.items())
 def test_a_flow_of_prefect(kind: str, good: bool, run_recipe: Run, folder: Path) -> None:
-    data = f"customers_{kind}.parquet"
-    done = run_recipe("python", "examples/prefect/customers_flow.py", data, PREFECT_HOME=str(folder / "prefect"))
+    settings = {"PREFECT_HOME": str(folder / "prefect"), "PREFECT_SERVER_EPHEMERAL_STARTUP_TIMEOUT_SECONDS": "120"}
+    done = run_recipe("python", "examples/prefect/customers_flow.py", f"customers_{kind}.parquet", **settings)
     assert done.returncode == (0 if good else 1), done.stdout
     assert ("training on" in done.stdout) == good
     assert (FOUND in done.stdout) != good
