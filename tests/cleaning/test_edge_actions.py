@@ -11,6 +11,8 @@ from audit.cleaning.edge_actions import told_by_dynamics
 from rl_data.record import record
 from rl_data.trajectories import Flags, Trajectories
 
+pytest.importorskip("gymnasium", reason="needs the extra rl")
+
 
 @pytest.fixture(scope="module")
 def cartpole() -> Trajectories:
