@@ -122,7 +122,7 @@ def check_python_blocks(found: list[Block], document: Path, folder: Path) -> Non
     script.write_text("\n".join(lines) + "\n", encoding="utf-8")
     command = [sys.executable, "-W", "error", str(script)]
     done = subprocess.run(
-        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=240, check=False
+        command, cwd=folder, env=environment(), capture_output=True, text=True, timeout=290, check=False
     )
     assert done.returncode == 0, f"{document.name}:\n{done.stdout}{done.stderr}"
 
