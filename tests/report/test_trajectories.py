@@ -68,7 +68,7 @@ def without(result: Result, *codes: str) -> Result:
 
 def test_the_header_counts_steps_and_episodes_not_rows_and_columns(page: str) -> None:
     text = words(Reader(page).words)
-    assert '>50,000 steps in 100 episodes</p>' in page
+    assert ">50,000 steps in 100 episodes</p>" in page
     assert "all 50,000 steps" in text
     assert not re.search(r"\b(all|Missing) [\d,]*\s*rows\b", text)
 
