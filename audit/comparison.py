@@ -19,7 +19,7 @@ from typing import Any, Literal
 from audit.errors import ConfigError
 from audit.findings import DIMENSIONS, Acceptance, Severity
 from audit.overlay import Overlay, overlay
-from audit.result import FAIL_ON, Result, plain
+from audit.result import Result, least_severity, plain
 from audit.saved import load_result, schema_problem
 
 TOLERANCE = 0.05
@@ -167,15 +167,14 @@ class Comparison:
         Raises:
             ConfigError: `fail_on` is another word.
         """
-        if fail_on not in FAIL_ON:
-            raise ConfigError(f"fail_on is '{fail_on}'; allowed are {', '.join(FAIL_ON)}")
-        if fail_on == "never":
-            return ()
-        limit = Severity[fail_on.upper()]
+        least = least_severity(fail_on)
         return tuple(
             change
             for change in self.changes
-            if change.kind in ("new", "worse") and change.side.accepted is None and change.side.severity >= limit
+            if least is not None
+            and change.kind in ("new", "worse")
+            and change.side.accepted is None
+            and change.side.severity >= least
         )
 
     def ok(self, fail_on: str = "fail") -> bool:

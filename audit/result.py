@@ -29,6 +29,18 @@ SCHEMA_VERSION = "1.2"
 
 FAIL_ON = ("fail", "warn", "never")
 
+
+def least_severity(fail_on: str) -> Severity | None:
+    """Return the severity from which an open finding makes a run fail; None where none does.
+
+    Raises:
+        ConfigError: `fail_on` is none of `FAIL_ON`.
+    """
+    if fail_on not in FAIL_ON:
+        raise ConfigError(f"fail_on is '{fail_on}'; allowed are {', '.join(FAIL_ON)}")
+    return None if fail_on == "never" else Severity[fail_on.upper()]
+
+
 MOST_EPISODES = 1_000
 """Episodes that a finding or a repair names in the JSON."""
 
@@ -292,12 +304,8 @@ class Result:
         Raises:
             ConfigError: `fail_on` is another word.
         """
-        if fail_on not in FAIL_ON:
-            raise ConfigError(f"fail_on is '{fail_on}'; allowed are {', '.join(FAIL_ON)}")
-        if fail_on == "never":
-            return ()
-        limit = Severity[fail_on.upper()]
-        return tuple(f for f in self.findings if f.severity >= limit and f.accepted is None)
+        least = least_severity(fail_on)
+        return tuple(f for f in self.findings if least is not None and f.severity >= least and f.accepted is None)
 
     def ok(self, fail_on: str = "fail") -> bool:
         """Whether no check broke and no finding reaches `fail_on`."""

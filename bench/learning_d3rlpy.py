@@ -19,7 +19,7 @@ logging.disable(logging.CRITICAL)
 answers = sys.stdout
 sys.stdout = sys.stderr  # d3rlpy logs there
 
-import d3rlpy  # noqa: E402 - after the lines that keep it quiet
+import d3rlpy  # noqa: E402  # after the lines that keep it quiet
 from d3rlpy.models.encoders import VectorEncoderFactory  # noqa: E402  # the same
 
 

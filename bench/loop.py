@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from pages import put
 
 from audit.learning.comparison import arm_of, recovered_share
 from audit.learning.loop import clean_by_every_repair, thinned
@@ -31,7 +32,6 @@ from rl_data.trial import Outcome, Trial, run_trials
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "learning.md"
-BEGIN, END = "<!-- loop: begin -->", "<!-- loop: end -->"
 
 
 @dataclass(frozen=True)
@@ -172,10 +172,8 @@ def main() -> None:
             print(lines[-1], flush=True)
     print(f"{time.perf_counter() - started:.0f} s", flush=True)
     if arguments.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
         said = f"{arguments.seeds} seeds, {arguments.updates:,} updates; median over seeds (quartiles)."
-        body = "\n".join([BEGIN, "", said, "", *head, *lines, "", END])
-        PAGE.write_text(before + body + rest.partition(END)[2], encoding="utf-8")
+        put(PAGE, "loop", [said, "", *head, *lines])
 
 
 if __name__ == "__main__":

@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from pages import put
 
 from rl_data.acting import PolicyActor
 from rl_data.collect import learn
@@ -35,7 +36,6 @@ from rl_data.trajectories import Trajectories
 METHODS = ("gae", "fqe", "dr", "wis", "pdis", "plain")
 SHOWN = {"gae": "GAE with ratios", "fqe": "FQE", "dr": "doubly robust", "wis": "WIS", "plain": "GAE without ratios"}
 PAGE = Path(__file__).parents[1] / "docs" / "learning.md"
-BEGIN, END = "<!-- ope: begin -->", "<!-- ope: end -->"
 
 
 @dataclass(frozen=True)
@@ -131,9 +131,7 @@ def write(found: list[dict[str, Any]]) -> None:
     if given:
         said = f"Of the {given} numbers that GAE with ratios gave, {inside} ({inside / given:.0%}) had the true return "
         lines += ["", said + "in their interval."]
-    before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-    body = "\n".join([BEGIN, "", *lines, "", END])
-    PAGE.write_text(before + body + rest.partition(END)[2], encoding="utf-8")
+    put(PAGE, "ope", lines)
 
 
 def candidates(task: Task, seed: int) -> Iterator[Policy]:

@@ -24,6 +24,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
+from pages import put
 
 from rl_data.collect import Tier, collect
 from rl_data.formats import read, write_canonical
@@ -34,7 +35,6 @@ from rl_data.trial import Trial, run_trials
 ROOT = Path(__file__).parents[1]
 DATA = ROOT / "bench" / "data"
 PAGE = ROOT / "docs" / "learning.md"
-BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 PEER = Path(__file__).with_name("results_d3rlpy.py")
 
 
@@ -192,9 +192,7 @@ def main() -> None:
         print(lines[-1], flush=True)
     print(f"{time.perf_counter() - started:.0f} s")
     if arguments.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        body = "\n".join([BEGIN, "", *lines, "", END])
-        PAGE.write_text(before + body + rest.partition(END)[2], encoding="utf-8")
+        put(PAGE, "results", lines)
 
 
 if __name__ == "__main__":

@@ -19,10 +19,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from datasets import dataset, episodes_file, flights_table, long_table, small_table, wide_table
+from pages import put
 
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 SUMMARIZE = "import duckdb, sys; duckdb.sql(f\"SUMMARIZE SELECT * FROM '{sys.argv[1]}'\").fetchall()"
 IMPORTS = "import pandas, scipy.stats, sklearn.ensemble, duckdb"
@@ -143,10 +143,7 @@ def main() -> None:
         chosen = [row for row in rows(Path(folder)) if not arguments.only or arguments.only in row.name]
         lines = [compare(row, arguments.repeats) for row in chosen]
     if arguments.write:
-        before, _, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
-        after = rest.partition(END)[2]
-        body = "\n".join([BEGIN, "", f"{machine()}; medians of {arguments.repeats} runs.", "", *head, *lines, "", END])
-        PAGE.write_text(before + body + after, encoding="utf-8")
+        put(PAGE, "measured", [f"{machine()}; medians of {arguments.repeats} runs.", "", *head, *lines])
 
 
 if __name__ == "__main__":

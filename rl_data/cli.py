@@ -76,7 +76,7 @@ def reported(command: Callable[..., None]) -> Callable[..., None]:
 
 def say(text: str) -> None:
     """Write one line to stderr."""
-    print(text, file=sys.stderr, flush=True)  # noqa: T201 - messages are what stderr is for
+    print(text, file=sys.stderr, flush=True)  # noqa: T201  # messages are what stderr is for
 
 
 def _register() -> None:

@@ -27,7 +27,7 @@ def from_plain(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
         SettingsError: a name is unknown, or a value is not of the field's type or range.
     """
     kinds = typing.get_type_hints(cls)
-    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]
+    names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]  # `type` cannot say that it is a dataclass
     given: dict[str, Any] = {}
     for name, value in values.items():
         if name not in names:

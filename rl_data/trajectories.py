@@ -167,6 +167,14 @@ class Trajectories:
         return np.asarray(self.offsets[1:][self.lengths > 0] - 1)
 
     @property
+    def linked(self) -> Flags:
+        """bool[N]: whether the next row is the next step of the same episode (its number is one higher)."""
+        linked = np.zeros(self.rows, dtype=bool)
+        linked[:-1] = self.steps[1:] == self.steps[:-1] + 1
+        linked[self.last_rows] = False
+        return linked
+
+    @property
     def discrete(self) -> bool:
         """Whether actions are numbers of choices."""
         return self.action_space.kind == "discrete"

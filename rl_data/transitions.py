@@ -115,8 +115,7 @@ def transitions(trajectories: Trajectories, *, ends: str | None = None) -> Trans
     terminated = _terminated(t, ends)
     last = np.zeros(t.rows, dtype=bool)
     last[t.last_rows] = True
-    follows = np.zeros(t.rows, dtype=bool)
-    follows[:-1] = ~last[:-1] & (t.steps[1:] == t.steps[:-1] + 1)
+    follows = t.linked
     if t.truncated is not None:
         follows &= ~t.truncated
     given = np.zeros(t.rows, dtype=bool) if t.next_observations is None else _given(t)

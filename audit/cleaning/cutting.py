@@ -138,14 +138,12 @@ class _Cutter:
 
     @classmethod
     def of(cls, t: Trajectories, cuts: Cuts, leaving: Flags) -> _Cutter:
-        last, linked, given = (np.zeros(t.rows, dtype=bool) for _ in range(3))
+        last, given = (np.zeros(t.rows, dtype=bool) for _ in range(2))
         last[t.last_rows] = True
-        linked[:-1] = t.steps[1:] == t.steps[:-1] + 1
-        linked &= ~last
         if t.next_observations is not None:
             said = True if t.has_next is None else t.has_next
             given = np.asarray(np.isfinite(t.next_observations).all(axis=1) & said)
-        return cls(t, cuts, leaving, t.episode_of_row, last, linked, given)
+        return cls(t, cuts, leaving, t.episode_of_row, last, t.linked, given)
 
     @property
     def kept(self) -> Flags:

@@ -75,9 +75,7 @@ def _changes(t: Trajectories) -> tuple[NDArray[np.float64], NDArray[np.float64],
     """Return observations, what follows less them, and where both are known: float64[N, d], float64[N, d], bool[N]."""
     before = t.observations.reshape(t.rows, -1).astype(np.float64)
     after = np.full_like(before, np.nan)
-    linked = np.zeros(t.rows, dtype=bool)
-    linked[:-1] = t.steps[1:] == t.steps[:-1] + 1
-    linked[t.last_rows] = False
+    linked = t.linked
     after[linked] = before[np.flatnonzero(linked) + 1]
     if t.next_observations is not None:
         given = ~linked & (np.ones(t.rows, dtype=bool) if t.has_next is None else t.has_next)

@@ -302,9 +302,7 @@ def _rebuild(t: Trajectories, tasks: Sequence[Task], changes: dict[str, Any], ef
     rows = [task.rows for task in tasks if task.kind == "rebuild_next"]
     if not rows:
         return
-    linked = np.zeros(t.rows, dtype=bool)
-    linked[:-1] = t.steps[1:] == t.steps[:-1] + 1
-    linked[t.last_rows] = False
+    linked = t.linked
     if t.next_observations is None:
         for task in tasks:
             if task.kind == "rebuild_next":

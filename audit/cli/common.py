@@ -57,6 +57,15 @@ Language = Annotated[
     str | None,
     typer.Option("--lang", envvar="AUDIT_LANG", help="Of the HTML report: en, zh.", rich_help_panel=OUTPUT),
 ]
+Outputs = Annotated[
+    list[str] | None,
+    typer.Option(
+        "-o",
+        "--output",
+        help="File to write; '-' is stdout. The name's end tells the format.",
+        rich_help_panel=OUTPUT,
+    ),
+]
 Quiet = Annotated[bool, typer.Option("-q", "--quiet", help="No progress, no summary.", rich_help_panel=OUTPUT)]
 Sample = Annotated[
     str | None,

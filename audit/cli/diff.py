@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from audit.cli.common import OUTPUT, WHAT, Language, Quiet, app, colored, reported, say
+from audit.cli.common import OUTPUT, WHAT, Language, Outputs, Quiet, app, colored, reported, say
 from audit.cli.outputs import Style, Target, targets, to_stdout
 
 if TYPE_CHECKING:
@@ -28,15 +28,7 @@ def diff_command(  # noqa: PLR0917  # typer hands options over by name
         list[str] | None,
         typer.Option("--format", help=f"{', '.join(FORMATS)}; repeat, each with its own -o.", rich_help_panel=OUTPUT),
     ] = None,
-    outputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="File to write; '-' is stdout. The name's end tells the format.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
+    outputs: Outputs = None,
     fail_on: Annotated[
         str,
         typer.Option(

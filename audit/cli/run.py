@@ -19,6 +19,7 @@ from audit.cli.common import (
     KindOfData,
     Language,
     Memory,
+    Outputs,
     Quiet,
     Reference,
     Sample,
@@ -81,15 +82,7 @@ def run_command(  # noqa: PLR0917  # typer hands options over by name
         list[str] | None,
         typer.Option("--format", help=f"{', '.join(FORMATS)}; repeat, each with its own -o.", rich_help_panel=OUTPUT),
     ] = None,
-    outputs: Annotated[
-        list[str] | None,
-        typer.Option(
-            "-o",
-            "--output",
-            help="File to write; '-' is stdout. The name's end tells the format.",
-            rich_help_panel=OUTPUT,
-        ),
-    ] = None,
+    outputs: Outputs = None,
     baseline: Annotated[
         str | None,
         typer.Option(

@@ -215,7 +215,7 @@ def _values(  # noqa: PLR0917  # the arrays and settings of one step, in its ord
 ) -> Values:
     now = choices(policy, rows.observations, config.action_samples, generator)
     parts: list[tuple[Tensor, Tensor, Tensor]] = []
-    for places in torch.arange(rows.rows).split(8_192):  # type: ignore[no-untyped-call]  # torch leaves it untyped
+    for places in torch.split(torch.arange(rows.rows), 8_192):
         q = critics.q(rows.observations[places], rows.actions[places])
         v = critics.v(rows.observations[places], now.rows(places))
         next_v = critics.v(rows.next_observations[places], following.rows(places))

@@ -132,9 +132,7 @@ def following(trajectories: Trajectories) -> tuple[NDArray[np.float32], Flags]:
     Given next observations count; else the observation of the next row where that is the next step of the same episode.
     """
     t = trajectories
-    linked = np.zeros(t.rows, dtype=bool)
-    linked[:-1] = t.steps[1:] == t.steps[:-1] + 1
-    linked[t.last_rows] = False
+    linked = t.linked
     after = np.full_like(t.observations, np.nan)
     after[:-1][linked[:-1]] = t.observations[1:][linked[:-1]]
     known = linked

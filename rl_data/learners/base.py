@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, NamedTuple
@@ -51,7 +52,7 @@ class Prepared:
     rows: Tensor | None = None
 
 
-class Learner(nn.Module):
+class Learner(nn.Module, ABC):
     """A policy that learns. Subclasses write `prepare`, `update` and the policy; one method per equation.
 
     `update` takes a step and returns metrics, detached and still on the device. What it draws comes from
@@ -88,13 +89,13 @@ class Learner(nn.Module):
         """Look at all the data once, before the first step. `data` are raw, on the learner's device."""
         return Prepared()
 
+    @abstractmethod
     def build_optimisers(self, steps: int) -> None:
         """Create the optimisers, for so many steps in all."""
-        raise NotImplementedError
 
+    @abstractmethod
     def update(self, batch: Batch, step: int) -> Metrics:
         """Take one step; `step` counts from 0."""
-        raise NotImplementedError
 
     def finished(self) -> bool:
         """Whether nothing is left to learn."""
@@ -111,13 +112,13 @@ class Learner(nn.Module):
         return self.problem.discrete
 
     @property
+    @abstractmethod
     def deterministic(self) -> bool:
         """Whether `log_prob` has nothing to give."""
-        raise NotImplementedError
 
+    @abstractmethod
     def act(self, observations: Tensor) -> Tensor:
         """Return greedy or mean actions, int64[N] or float32[N, k]."""
-        raise NotImplementedError
 
     def sample(self, observations: Tensor, generator: torch.Generator | None = None) -> Tensor:
         """Return drawn actions; `act`'s where the policy is deterministic."""
@@ -155,9 +156,9 @@ class GreedyPolicy(Learner):
 
     ACTIONS: ClassVar[tuple[str, ...]] = ("discrete",)
 
+    @abstractmethod
     def values(self, observations: Tensor) -> Tensor:
         """Return Q(s, a) of raw observations, float32[N, A]."""
-        raise NotImplementedError
 
     @property
     def deterministic(self) -> bool:

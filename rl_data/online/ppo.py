@@ -171,7 +171,7 @@ def _update(
 ) -> None:
     policy, critic = networks
     for _ in range(config.epochs):
-        for rows in torch.randperm(len(rollout.returns), generator=draws).split(config.batch):  # type: ignore[no-untyped-call]
+        for rows in torch.split(torch.randperm(len(rollout.returns), generator=draws), config.batch):
             seen, gains = rollout.observations[rows], rollout.advantages[rows]
             gains = (gains - gains.mean()) / (gains.std(unbiased=False) + 1e-8)
             log_probs, entropy = policy.differentiable_log_prob(seen, rollout.actions[rows])

@@ -81,12 +81,7 @@ class EpisodeView:
     @cached_property
     def linked(self) -> Flags:
         """bool[N]: whether the next row is the next step of the same episode (its number is one higher)."""
-        t = self.trajectories
-        linked = np.zeros(t.rows, dtype=bool)
-        if t.rows > 1:
-            linked[:-1] = t.steps[1:] == t.steps[:-1] + 1
-            linked[t.last_rows] = False
-        return linked
+        return self.trajectories.linked
 
     @cached_property
     def is_last(self) -> Flags:

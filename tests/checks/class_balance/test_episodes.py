@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -99,6 +100,6 @@ def test_sparsity_is_the_mean_over_episodes(cartpole: Trajectories) -> None:
     rewards = np.where(random.random(cartpole.rows) < 0.1, 1.0, 0.0)
     outcome = run("BAL103", dataclasses.replace(cartpole, rewards=rewards))
     cuts = cartpole.offsets
-    by_hand = np.mean([np.mean(rewards[a:b] == 0) for a, b in zip(cuts[:-1], cuts[1:], strict=True)])  # noqa: RUF007
+    by_hand = np.mean([np.mean(rewards[a:b] == 0) for a, b in pairwise(cuts)])
     measured = next(m.value for m in outcome.measurements if m.statistic == "sparsity")
     assert measured == pytest.approx(by_hand)

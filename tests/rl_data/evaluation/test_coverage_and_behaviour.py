@@ -21,7 +21,7 @@ from tests.rl_data.tabular import Table, random_policy, random_process
 
 def test_actions_within_the_data_are_in_distribution() -> None:
     rows = logged(pointing(500)).rows
-    assert out_of_distribution(rows, Pointing(0.5)) < 0.2  # type: ignore[arg-type]
+    assert out_of_distribution(rows, Pointing(0.5)) < 0.2
 
 
 def test_new_draws_of_the_recording_policy_are_beyond_the_quantile_in_about_five_percent() -> None:
@@ -34,7 +34,7 @@ def test_new_draws_of_the_recording_policy_are_beyond_the_quantile_in_about_five
 
 def test_actions_that_were_never_tried_are_out_of_distribution() -> None:
     rows = logged(pointing(500)).rows
-    assert out_of_distribution(rows, Pointing(8.0)) > 0.7  # type: ignore[arg-type]
+    assert out_of_distribution(rows, Pointing(8.0)) > 0.7
 
 
 def test_a_choice_that_nobody_took_is_out_of_distribution() -> None:

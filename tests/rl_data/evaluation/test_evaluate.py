@@ -94,7 +94,7 @@ def test_actions_that_were_never_tried_get_no_number_from_the_critic() -> None:
 
 def test_a_deterministic_policy_of_vectors_has_no_ratios_but_a_critic() -> None:
     data = pointing(60)
-    found = evaluate(data, Pointing(1.0), replace(QUICK, refits=1))  # type: ignore[arg-type]
+    found = evaluate(data, Pointing(1.0), replace(QUICK, refits=1))
     for one in (found.gae, found.wis, found.pdis, found.dr):
         assert one.trust is Trust.NOTHING
         assert "GaussianSoft" in one.reasons[0]
@@ -105,7 +105,7 @@ def test_a_deterministic_policy_of_vectors_has_no_ratios_but_a_critic() -> None:
 def test_a_softened_policy_of_vectors_has_ratios() -> None:
     recorded = pointing(60)
     data = replace(recorded, behaviour_log_prob=np.full(recorded.rows, -np.log(4.0)))
-    found = evaluate(data, GaussianSoft(Pointing(0.5), 0.7), replace(QUICK, refits=1))  # type: ignore[arg-type]
+    found = evaluate(data, GaussianSoft(Pointing(0.5), 0.7), replace(QUICK, refits=1))
     assert found.gae.diagnostics["mean_ratio"] == pytest.approx(1.0, abs=0.3)
     assert np.isfinite(found.dr.estimate)
 

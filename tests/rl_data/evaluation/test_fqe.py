@@ -18,6 +18,7 @@ from rl_data.evaluation.evaluate import ratios_of
 from rl_data.evaluation.fqe import FQEConfig, bounds, fit
 from rl_data.evaluation.logged import logged
 from rl_data.networks import Architecture
+from rl_data.policies import no_density, no_probabilities
 from rl_data.trajectories import Trajectories
 from tests.rl_data.small_tasks import pointing
 from tests.rl_data.tabular import Process, Table, random_policy, random_process
@@ -105,12 +106,18 @@ class Pointing:
     def sample(self, observations: Any, generator: Any = None) -> Any:
         return self.act(observations)
 
+    def probabilities(self, observations: Any) -> Any:
+        raise no_probabilities(self)
+
+    def log_prob(self, observations: Any, actions: Any) -> Any:
+        raise no_density(self)
+
 
 def test_continuous_actions_enter_the_critic() -> None:
     data = logged(pointing(300))
     config = replace(QUICK, network=Architecture(width=64))
     for share in (1.0, 0.0):  # expected reward of a = share * o: -(share - 1)^2 / 3
-        values = fit(data.rows, Pointing(share), torch.ones(1, data.episodes), gamma=0.0, config=config)  # type: ignore[arg-type]
+        values = fit(data.rows, Pointing(share), torch.ones(1, data.episodes), gamma=0.0, config=config)
         assert float(values.v.mean()) == pytest.approx(-((share - 1.0) ** 2) / 3.0, abs=0.1)
 
 
