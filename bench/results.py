@@ -139,6 +139,12 @@ def shown(scores: Sequence[float]) -> str:
     return f"{middle:.0f} ({low:.0f} to {high:.0f})"
 
 
+def bold(scores: Sequence[float], stopped: int) -> str:
+    """Return our median and quartiles, and how many trainings stopped themselves because Q diverged."""
+    parts = [f"**{shown(scores)}**"] if scores else []
+    return ", ".join([*parts, *([f"stopped: Q diverged ({stopped} seeds)"] if stopped else [])])
+
+
 def settings_of(task: Task) -> str:
     """Return what differs from the learner's defaults."""
     parts = []
@@ -147,8 +153,8 @@ def settings_of(task: Task) -> str:
     return f"{task.updates:,} updates" + (f"; {', '.join(parts)}" if parts else "")
 
 
-def line_of(task: Task, mine: Sequence[float], peers: Sequence[float]) -> str:
-    """Return a task's line of the table."""
+def line_of(task: Task, mine: Sequence[float], peers: Sequence[float], stopped: int) -> str:
+    """Return a task's line of the table; `stopped` of our trainings ended early, with the cause in words."""
     returns = read(data_of(task.data, 0)).returns()
     assert returns is not None
     aim = float(returns.mean()) if task.aim is None else task.aim
@@ -159,7 +165,7 @@ def line_of(task: Task, mine: Sequence[float], peers: Sequence[float]) -> str:
         said = f"at least {aim:.0f}" if task.aim is not None else f"above {aim:.0f}, the behaviour's mean"
         met = "yes" if (middle >= aim if task.aim is not None else middle > aim) else "no"
     return (
-        f"| {task.what} | {task.learner} | {settings_of(task)} | {returns.mean():.0f} | **{shown(mine)}** | {said} | "
+        f"| {task.what} | {task.learner} | {settings_of(task)} | {returns.mean():.0f} | {bold(mine, stopped)} | {said} | "
         f"{met} | {shown(peers)} |"
     )
 
@@ -188,7 +194,7 @@ def main() -> None:
             theirs(task, arguments.d3rlpy, arguments.seeds, arguments.jobs) if task.peer and arguments.d3rlpy else []
         )
         print(f"  {task.name}, d3rlpy: {[round(score) for score in peers]}", file=sys.stderr, flush=True)
-        lines.append(line_of(task, mine, peers))
+        lines.append(line_of(task, mine, peers, arguments.seeds - len(mine)))
         print(lines[-1], flush=True)
     print(f"{time.perf_counter() - started:.0f} s")
     if arguments.write:

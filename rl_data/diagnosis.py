@@ -50,7 +50,7 @@ def cause(config: Any, rows: Transitions) -> str:
     if not bool(rows.terminated.any()):
         return (
             "no terminated flag in the data: every episode is taken to go on for ever; if the task ends, restore the "
-            "flag"
+            "flag; if no episode failed, take bc, cql or iql: nothing here says what to avoid"
         )
     rate = getattr(config, "learning_rate", None)
     return (

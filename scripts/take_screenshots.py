@@ -4,7 +4,7 @@
 
 Audits sample data, opens the reports in Debian's Chromium without network and writes docs/images/*.png with at most 256
 colours. What a picture shows depends on the code and the sample data only, but for the time and the duration of the run
-in the report's header. The picture of learning takes a minute: it learns (with torch) before and after cleaning.
+in the report's header. The picture of learning takes three minutes: it learns (with torch) before and after cleaning.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ def trajectories(browser: Browser, folder: Path) -> None:
 def learning(browser: Browser, folder: Path) -> None:
     """Show whether cleaning paid."""
     data = str(SAMPLES / "trajectories" / "cartpole_planted.parquet")
-    options = ["--updates", "400", "--seeds", "3", "--episodes", "10", "--jobs", "1", "-q"]
+    options = ["--updates", "2000", "--seeds", "3", "--episodes", "50", "-q"]  # as `make demo-rl`
     audit(folder, "learn", data, *options, "-o", str(folder / "learned"))
     page = opened(browser, folder / "learned" / "report.html")
     page.locator("#learning").evaluate("e => window.scrollTo(0, e.getBoundingClientRect().top + window.scrollY - 60)")

@@ -10,7 +10,7 @@ import numpy as np
 from audit.findings import Chart
 from audit.learned import Arm
 
-ESTIMATORS = (("gae", "GAE with ratios"), ("fqe", "FQE"), ("wis", "WIS"), ("dr", "doubly robust"))
+ESTIMATORS = (("gae", "GAE"), ("fqe", "FQE"), ("wis", "WIS"), ("dr", "DR"))
 _BINS = 24
 
 
@@ -103,7 +103,7 @@ def _beside_truth(arms: Sequence[Arm]) -> Chart:
             found = None if arm.estimates is None else arm.estimates.get(name)
             if found is None or found["rank_by"] is None:
                 continue
-            refused = "" if found["value"] is not None else " (rank only)"
+            refused = "" if found["value"] is not None else " (rank)"
             labels.append(f"{arm.name}: {words}{refused}")
             values.append(found["rank_by"])
             low.append(found["rank_by"] if found["low"] is None else found["low"])
@@ -114,5 +114,5 @@ def _beside_truth(arms: Sequence[Arm]) -> Chart:
             low.append(arm.true_value)
             high.append(arm.true_value)
     data = {"labels": labels, "values": values, "low": low, "high": high}
-    title = "What logged episodes say of the policies, beside what they really get"
+    title = "What logged episodes say of the policies, beside what they really get; (rank): only the order can be read"
     return Chart("intervals", title, data, "discounted return")
