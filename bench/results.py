@@ -164,10 +164,10 @@ def line_of(task: Task, mine: Sequence[float], peers: Sequence[float], stopped: 
     else:
         said = f"at least {aim:.0f}" if task.aim is not None else f"above {aim:.0f}, the behaviour's mean"
         met = "yes" if (middle >= aim if task.aim is not None else middle > aim) else "no"
-    return (
-        f"| {task.what} | {task.learner} | {settings_of(task)} | {returns.mean():.0f} | {bold(mine, stopped)} | {said} | "
-        f"{met} | {shown(peers)} |"
-    )
+    cells = (
+        task.what, task.learner, settings_of(task), f"{returns.mean():.0f}", bold(mine, stopped), said, met, shown(peers),
+    )  # fmt: skip
+    return f"| {' | '.join(cells)} |"
 
 
 def main() -> None:
