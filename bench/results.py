@@ -165,7 +165,8 @@ def line_of(task: Task, mine: Sequence[float], peers: Sequence[float], stopped: 
         said = f"at least {aim:.0f}" if task.aim is not None else f"above {aim:.0f}, the behaviour's mean"
         met = "yes" if (middle >= aim if task.aim is not None else middle > aim) else "no"
     cells = (
-        task.what, task.learner, settings_of(task), f"{returns.mean():.0f}", bold(mine, stopped), said, met, shown(peers),
+        task.what, task.learner, settings_of(task), f"{returns.mean():.0f}", bold(mine, stopped), said, met,
+        shown(peers),
     )  # fmt: skip
     return f"| {' | '.join(cells)} |"
 
