@@ -12,6 +12,9 @@ Data that cannot be read as trajectories are `rl_data.trajectories.TrajectoryErr
 
 from __future__ import annotations
 
+import difflib
+from collections.abc import Sequence
+
 
 class LearningError(ValueError):
     """The base of every error that learning, evaluation and collection raise on purpose."""
@@ -35,3 +38,17 @@ class CheckpointError(LearningError):
 
 class DivergenceError(LearningError):
     """Training went astray, or cannot but do so on these data."""
+
+
+def unknown(what: str, name: str, known: Sequence[str], prefix: str = "") -> SettingsError:
+    """Return the error about a name that is not among those known, with the nearest one where there is one near.
+
+    Args:
+        what: the name in words, as the sentence begins after "unknown": "option network.widht".
+        name: what was asked for.
+        known: what there is.
+        prefix: put before each known name, such as "network.".
+    """
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"did you mean {prefix}{near[0]}? Known: " if near else "known: "
+    return SettingsError(f"unknown {what}; {hint}{', '.join(prefix + one for one in known)}")

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from rl_data.errors import SettingsError
+from rl_data.errors import SettingsError, unknown
 
 T = TypeVar("T")
 
@@ -31,9 +30,7 @@ def from_plain(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     given: dict[str, Any] = {}
     for name, value in values.items():
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean {where}{near[0]}?" if near else ""
-            raise SettingsError(f"unknown option {where}{name}{hint} Known: {', '.join(where + n for n in names)}")
+            raise unknown(f"option {where}{name}", name, names, where)
         given[name] = _converted(kinds[name], value, where + name)
     try:
         return cls(**given)
