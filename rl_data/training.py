@@ -203,7 +203,10 @@ def _loop(
 
 
 class Sampler:
-    """All columns side by side in one matrix, so that the rows of a stretch are fetched with one indexing."""
+    """All columns side by side in one matrix, so that the rows of a stretch are fetched with one indexing.
+
+    Whole numbers that a learner added stay apart: float32 would round those beyond 16,777,216, such as rows' places.
+    """
 
     def __init__(self, rows: Transitions, learner: Learner, prepared: Prepared, settings: Settings) -> None:
         with torch.no_grad():
@@ -215,6 +218,8 @@ class Sampler:
                 "alive": ~rows.terminated,
                 **prepared.extra,
             }
+        self.whole = {name: column for name, column in prepared.extra.items() if column.dtype == torch.long}
+        columns = {name: column for name, column in columns.items() if name not in self.whole}
         flat = {name: column.float().reshape(rows.rows, -1) for name, column in columns.items()}
         self.names = list(flat)
         self.vectors = [name for name, column in columns.items() if column.ndim == 2]
@@ -222,6 +227,7 @@ class Sampler:
         self.matrix = torch.cat(list(flat.values()), 1)
         if prepared.rows is not None:
             self.matrix = self.matrix[prepared.rows]
+            self.whole = {name: column[prepared.rows] for name, column in self.whole.items()}
         self.settings = settings
         self.discrete = rows.problem.discrete
         self.generator = torch.Generator(self.matrix.device)
@@ -236,7 +242,9 @@ class Sampler:
         for name, column in zip(self.names, torch.split(chosen, self.widths, dim=2), strict=True):
             block = column.contiguous() if name in self.vectors else column.squeeze(2).contiguous()
             columns[name] = (block.long() if name == "actions" and self.discrete else block).unbind(0)
-        extra = self.names[len(Batch._fields) - 1 :]
+        for name, column in self.whole.items():
+            columns[name] = column[index].view(STRETCH, size, *column.shape[1:]).unbind(0)
+        extra = [*self.names[len(Batch._fields) - 1 :], *self.whole]
         o, a, r, n, alive = (columns[name] for name in Batch._fields[:-1])
         return [
             Batch(o[i], a[i], r[i], n[i], alive[i], {name: columns[name][i] for name in extra}) for i in range(STRETCH)

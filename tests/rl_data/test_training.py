@@ -19,6 +19,8 @@ pytest.importorskip("torch", reason="needs the extra rl")
 
 import numpy as np
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from rl_data import checkpoints
@@ -27,8 +29,9 @@ from rl_data.diagnosis import cause, check_values
 from rl_data.errors import CheckpointError, DivergenceError, SettingsError
 from rl_data.formats import write_canonical
 from rl_data.learners import LEARNERS
+from rl_data.learners.base import Prepared
 from rl_data.learners.dqn import DQNConfig
-from rl_data.training import Settings, train
+from rl_data.training import Sampler, Settings, train
 from rl_data.transitions import transitions
 from tests.rl_data.small_tasks import chain, pointing
 
@@ -264,6 +267,34 @@ def test_an_outlier_among_the_observations_is_told() -> None:
 
 def test_learning_rates_are_the_cause_when_the_data_are_not() -> None:
     assert "learning rate below 0.001" in cause(DQNConfig(), transitions(chain(40)))
+
+
+# --- Batches ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**62), st.booleans())
+def test_whole_numbers_come_back_exactly_in_batches(first: int, some: bool) -> None:
+    """A learner's int64 column, such as the place of a row, keeps every bit; beyond 2**24 float32 would round it."""
+    rows = transitions(chain(20))
+    places = first + torch.arange(rows.rows)
+    prepared = Prepared({"place": places, "twice": places.double().float()}, torch.arange(3, 9) if some else None)
+    sampler = Sampler(rows, checkpoints.create("bc", rows.problem, SMALL), prepared, settings(100, batch_size=8))
+    for batch in sampler.batches(0):
+        drawn = batch.extra["place"] - first
+        assert drawn.dtype == torch.long
+        assert drawn.shape == (8,)
+        assert ((drawn >= 3) & (drawn < 9)).all() or not some
+        assert torch.equal(batch.observations, rows.observations[drawn])
+        assert torch.equal(batch.actions, rows.actions[drawn])
+        assert torch.equal(batch.extra["twice"], places[drawn].float())
+
+
+def test_ppo_finds_its_rows_by_exact_places() -> None:
+    rows = transitions(pointing(10))
+    learner = checkpoints.create("ppo", rows.problem, SMALL)
+    row = learner.prepare(rows).extra["row"]
+    assert row.dtype == torch.long
+    assert torch.equal(row, torch.arange(rows.rows))
 
 
 # --- The rest ---------------------------------------------------------------------------------------------------------
