@@ -25,6 +25,8 @@ def from_plain(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     Raises:
         SettingsError: a name is unknown, or a value is not of the field's type or range.
     """
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"{cls.__name__} takes values by name, not {values!r}")
     kinds = typing.get_type_hints(cls)
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]  # `type` cannot say that it is a dataclass
     given: dict[str, Any] = {}

@@ -23,6 +23,7 @@ from rl_data import checkpoints
 from rl_data.diagnosis import check_values
 from rl_data.errors import CheckpointError, DataError, SettingsError
 from rl_data.learners.base import Batch, Learner, Metrics, Prepared
+from rl_data.outputs import check_folder
 from rl_data.settings import to_plain
 from rl_data.trajectories import Trajectories
 from rl_data.transitions import TENSORS, Transitions, transitions
@@ -124,6 +125,8 @@ def train(
         DivergenceError: training went astray; the message says the likely cause.
     """
     settings = settings or Settings()
+    if run is not None:
+        check_folder(run)
     rows = data if isinstance(data, Transitions) else transitions(data)
     learner = checkpoints.create(name, rows.problem, config, seed=settings.seed)
     if learner.NEEDS_REWARDS and not rows.has_rewards:
@@ -131,9 +134,8 @@ def train(
     device = settings.torch_device
     rows, learner = rows.to(device), learner.to(device)
     notes = list(rows.notes)
-    if init_from is None:
-        learner.scaler.fit(rows.observations)
-    else:
+    learner.scaler.fit(rows.observations)
+    if init_from is not None:
         notes.append(checkpoints.warm_start(learner, init_from))
     checkpoints.freeze(learner, freeze)
     start = 0
@@ -299,11 +301,11 @@ def _open_run(run: Path, description: dict[str, Any], resume: bool) -> tuple[int
     for part in ("learner", "config", "problem", "data", "init_from", "freeze"):
         if earlier.get(part) != _as_json(description[part]):
             raise CheckpointError(f"{run} has a run with another {part}: resume it as it was begun, or begin another")
+    begun = earlier.get("settings")
     for part in ("steps", "batch_size", "seed"):
-        if earlier["settings"].get(part) != description["settings"][part]:
-            raise CheckpointError(
-                f"{run} was begun with {part} {earlier['settings'].get(part)}, not {description['settings'][part]}"
-            )
+        was = begun.get(part) if isinstance(begun, Mapping) else None
+        if was != description["settings"][part]:
+            raise CheckpointError(f"{run} was begun with {part} {was}, not {description['settings'][part]}")
     if not (run / checkpoints.CHECKPOINT).exists():  # it was killed before the first
         checkpoints.rewrite_metrics(run, [])
         return 0, []
@@ -323,5 +325,5 @@ def _restore_optimisers(learner: Learner, run: Path) -> None:
     try:
         for name, optimiser in learner.optimisers.items():
             optimiser.load_state_dict(saved[name])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise CheckpointError(f"{run}: the optimisers do not fit the learner: {error}") from error

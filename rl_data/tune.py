@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from rl_data.errors import SettingsError
+from rl_data.outputs import check_folder
 from rl_data.trajectories import Trajectories
 
 
@@ -129,6 +130,7 @@ def tune(
     wanted = _ranges(learner, ranges)
     if criterion not in ("fqe", "gae") or trials < 1 or not 0.0 < held_out < 1.0:
         raise SettingsError("criterion must be fqe or gae, trials at least 1, held_out in (0, 1)")
+    check_folder(folder)
     learning, selecting = split(data, held_out, seed)
     folder.mkdir(parents=True, exist_ok=True)
     optuna.logging.set_verbosity(optuna.logging.WARNING)

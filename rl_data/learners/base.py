@@ -62,6 +62,10 @@ class Learner(nn.Module, ABC):
     CONFIG: ClassVar[type]
     NEEDS_REWARDS: ClassVar[bool] = True
     ACTIONS: ClassVar[tuple[str, ...]] = ("discrete", "continuous")
+    COPIES: ClassVar[Mapping[str, str]] = {}
+    """The network that each target network, or other late copy, is one of: {"target": "critics"}."""
+    COUNTERS: ClassVar[tuple[str, ...]] = ()
+    """Buffers that count what happened in a run: another run that starts from its weights counts anew."""
 
     generator: torch.Generator
 

@@ -9,6 +9,7 @@ by running the policy in the environment; this one never sees an environment.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -71,6 +72,8 @@ class PPO(StochasticPolicy):
     """Clone, then improve within the clip; the policy is the last improvement that was taken over."""
 
     CONFIG: ClassVar[type] = PPOConfig
+    COPIES: ClassVar[Mapping[str, str]] = {"accepted": "policy", "target": "critic"}
+    COUNTERS: ClassVar[tuple[str, ...]] = ("improvements",)
     config: PPOConfig
 
     improvements: Tensor
