@@ -7,10 +7,8 @@ is refused. A file gets its name only when it is complete, so a kill leaves the 
 from __future__ import annotations
 
 import json
-import os
 import pickle
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +18,7 @@ from torch import Tensor
 from rl_data.errors import CheckpointError, SettingsError
 from rl_data.learners import learner_class
 from rl_data.learners.base import Learner
+from rl_data.outputs import replace_file
 from rl_data.settings import from_plain
 from rl_data.transitions import Problem
 
@@ -122,13 +121,13 @@ def write_checkpoint(run: Path, learner: Learner, step: int) -> None:
         "optimisers": {name: optimiser.state_dict() for name, optimiser in learner.optimisers.items()},
         "step": step,
     }
-    _replace(run / CHECKPOINT, lambda path: torch.save(content, path))
+    replace_file(run / CHECKPOINT, lambda path: torch.save(content, path))
 
 
 def write_config(run: Path, config: Mapping[str, Any]) -> None:
     """Write `config.json`."""
     text = json.dumps({"format": FORMAT, **config}, indent=2, sort_keys=True) + "\n"
-    _replace(run / CONFIG, lambda path: path.write_text(text, encoding="utf-8"))
+    replace_file(run / CONFIG, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def warm_start(learner: Learner, run: Path) -> str:
@@ -209,21 +208,8 @@ def read_metrics(run: Path, until: int | None = None) -> list[dict[str, float]]:
 def rewrite_metrics(run: Path, entries: Iterable[Mapping[str, float]]) -> None:
     """Replace `metrics.jsonl`."""
     text = "".join(json.dumps(dict(entry)) + "\n" for entry in entries)
-    _replace(run / METRICS, lambda path: path.write_text(text, encoding="utf-8"))
+    replace_file(run / METRICS, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch raises RuntimeError where a file cannot be written
-        raise CheckpointError(f"{path}: cannot be written: {error}") from error
-    finally:
-        with suppress(OSError):  # it is not there where its folder is none; the error above says it better
-            temporary.unlink()

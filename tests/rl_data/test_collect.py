@@ -159,7 +159,7 @@ def test_collect_looks_at_the_place_before_it_learns(
     [
         (
             ["collect", "--env", "CartPole-v1", "-o", "x.csv", "--steps", "5"],
-            "must end in .parquet, .arrow or .feather",
+            "end in .parquet, .arrow or .feather",
         ),
         (["collect", "--env", "CartPole-v1", "-o", ".", "--steps", "5"], "is a folder; name a file"),
         (["collect", "--env", "CartPole-v1", "-o", "file/x.parquet", "--steps", "5"], "there is no folder file"),
