@@ -5,7 +5,8 @@
     ├── DataError             the data can be read but not be learned from; the message names column and row
     ├── PolicyError           a policy is asked for what it does not have, such as a deterministic one for a density
     ├── CheckpointError       a checkpoint is absent, damaged, unsafe, or of something else
-    └── DivergenceError       training went astray; the message says the likely cause in the data
+    ├── DivergenceError       training went astray; the message says the likely cause in the data
+    └── WorkerError           a process that learned beside others ended before it was done
 
 Data that cannot be read as trajectories are `rl_data.trajectories.TrajectoryError`.
 """
@@ -38,6 +39,10 @@ class CheckpointError(LearningError):
 
 class DivergenceError(LearningError):
     """Training went astray, or cannot but do so on these data."""
+
+
+class WorkerError(LearningError):
+    """A process that learned beside others ended before it was done."""
 
 
 def unknown(what: str, name: str, known: Sequence[str], prefix: str = "") -> SettingsError:
