@@ -41,10 +41,11 @@ def tune(
     from rl_data.tune import tune as run
 
     fixed = parse_options(option or [])
+    trajectories = read(data)
     stays = f"; fixed: {', '.join(option_texts(fixed))}" if fixed else ""
     say(f"searched: {', '.join(searched(learner, fixed))}{stays}")
     found = run(
-        read(data),
+        trajectories,
         learner,
         output,
         trials=trials,
