@@ -318,7 +318,8 @@ def _tried(search: _Search, settings: Mapping[str, Any], run: Path) -> tuple[Eva
     config = EvaluationConfig(gamma=search.gamma, refits=1, seed=search.seed)
     policy = softened(learned.learner.eval(), search.soften)
     found: Evaluation = getattr(evaluate(search.selecting, policy, config, ends=search.ends), search.criterion)
-    return (None if found.trust == "nothing" else found), "; ".join(found.reasons)
+    reason = "" if found.trust == "number" else "; ".join(found.reasons)
+    return (None if found.trust == "nothing" else found), reason
 
 
 def _keep(folder: Path, run: Path, search: _Search, trial: Trial, found: Evaluation) -> None:
