@@ -7,9 +7,8 @@ is refused. A file gets its name only when it is complete, so a kill leaves the 
 from __future__ import annotations
 
 import json
-import os
 import pickle
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +18,7 @@ from torch import Tensor
 from rl_data.errors import CheckpointError, SettingsError
 from rl_data.learners import learner_class
 from rl_data.learners.base import Learner
+from rl_data.outputs import replace_file
 from rl_data.settings import from_plain
 from rl_data.transitions import Problem
 
@@ -89,9 +89,18 @@ def read_checkpoint(run: Path) -> dict[str, Any]:
         raise CheckpointError(f"{path}: refused: it holds more than tensors and numbers, or is damaged") from error
     except (RuntimeError, OSError, EOFError, ValueError, KeyError) as error:
         raise CheckpointError(f"{path}: damaged: {' '.join(str(error).split())[:200]}") from error
-    if not isinstance(content, dict) or not {"learner", "optimisers", "step"} <= content.keys():
+    if not _is_checkpoint(content):
         raise CheckpointError(f"{path}: not a checkpoint of this program")
     return content
+
+
+def _is_checkpoint(content: object) -> bool:
+    """Whether it has a step, the learner's tensors by name, and the state of each optimiser by name."""
+    match content:
+        case {"learner": dict() as learner, "optimisers": dict() as optimisers, "step": int()}:
+            tensors = all(isinstance(tensor, Tensor) for tensor in learner.values())
+            return tensors and all(isinstance(state, dict) for state in optimisers.values())
+    return False
 
 
 def restore(learner: Learner, content: Mapping[str, Any], run: Path) -> None:
@@ -112,19 +121,21 @@ def write_checkpoint(run: Path, learner: Learner, step: int) -> None:
         "optimisers": {name: optimiser.state_dict() for name, optimiser in learner.optimisers.items()},
         "step": step,
     }
-    _replace(run / CHECKPOINT, lambda path: torch.save(content, path))
+    replace_file(run / CHECKPOINT, lambda path: torch.save(content, path))
 
 
 def write_config(run: Path, config: Mapping[str, Any]) -> None:
     """Write `config.json`."""
     text = json.dumps({"format": FORMAT, **config}, indent=2, sort_keys=True) + "\n"
-    _replace(run / CONFIG, lambda path: path.write_text(text, encoding="utf-8"))
+    replace_file(run / CONFIG, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def warm_start(learner: Learner, run: Path) -> str:
     """Copy from another run's checkpoint every weight that has the same name and shape; say how many.
 
-    The scaling of observations comes along: the weights were learned on it.
+    The scaling of observations comes along where it fits, since the weights were learned on it; else the learner's own
+    stays. Target networks and other late copies (`Learner.COPIES`) come along only together with the network that they
+    copy; else they begin as it does. `Learner.COUNTERS` begin anew.
 
     Raises:
         CheckpointError: nothing fits.
@@ -132,13 +143,31 @@ def warm_start(learner: Learner, run: Path) -> str:
     saved: Mapping[str, Tensor] = read_checkpoint(run)["learner"]
     own = learner.state_dict()
     fitting = {name: tensor for name, tensor in saved.items() if name in own and own[name].shape == tensor.shape}
-    weights = [name for name, _ in learner.named_parameters()]
+    source_of = _sources(learner, own)
+    fitting = {name: tensor for name, tensor in fitting.items() if source_of.get(name, name) in fitting}
+    for counter in learner.COUNTERS:
+        fitting.pop(counter, None)
+    weights = [name for name, _ in learner.named_parameters() if name not in source_of]
     taken = [name for name in weights if name in fitting]
     if not taken:
         raise CheckpointError(f"{run}: no layer has the name and shape of one of this learner's: nothing to start from")
     learner.load_state_dict({**own, **fitting})
+    state = learner.state_dict()
+    with torch.no_grad():
+        for copy, source in source_of.items():
+            if copy not in fitting:
+                state[copy].copy_(state[source])
     left = [name for name in weights if name not in fitting]
-    return f"{len(taken)} of {len(weights)} weights start from {run}" + (f"; new: {', '.join(left)}" if left else "")
+    scaled = "" if "scaler.mean" in fitting else "; observations are scaled anew"
+    new = f"; new: {', '.join(left)}" if left else ""
+    return f"{len(taken)} of {len(weights)} weights start from {run}{scaled}{new}"
+
+
+def _sources(learner: Learner, state: Mapping[str, Tensor]) -> dict[str, str]:
+    """Return the name of the tensor that each tensor of a late copy follows."""
+    parts = {name: name.partition(".") for name in state}
+    copies = learner.COPIES
+    return {name: f"{copies[network]}.{rest}" for name, (network, _, rest) in parts.items() if network in copies}
 
 
 def freeze(learner: Learner, prefixes: Sequence[str]) -> None:
@@ -168,9 +197,10 @@ def read_metrics(run: Path, until: int | None = None) -> list[dict[str, float]]:
     for line in _lines(run / METRICS):
         try:
             entry = json.loads(line)
-        except ValueError:
+            wanted = until is None or entry["step"] <= until
+        except (ValueError, KeyError, TypeError):
             break
-        if until is None or entry["step"] <= until:
+        if wanted:
             entries.append(entry)
     return entries
 
@@ -178,20 +208,8 @@ def read_metrics(run: Path, until: int | None = None) -> list[dict[str, float]]:
 def rewrite_metrics(run: Path, entries: Iterable[Mapping[str, float]]) -> None:
     """Replace `metrics.jsonl`."""
     text = "".join(json.dumps(dict(entry)) + "\n" for entry in entries)
-    _replace(run / METRICS, lambda path: path.write_text(text, encoding="utf-8"))
+    replace_file(run / METRICS, lambda path: path.write_text(text, encoding="utf-8"))
 
 
 def _lines(path: Path) -> list[str]:
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-
-
-def _replace(path: Path, write: Callable[[Path], object]) -> None:
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write(temporary)
-        os.replace(temporary, path)
-    except (OSError, RuntimeError) as error:  # torch raises RuntimeError where a file cannot be written
-        raise CheckpointError(f"{path}: cannot be written: {error}") from error
-    finally:
-        temporary.unlink(missing_ok=True)

@@ -30,7 +30,9 @@ def collect(
     from rl_data.cli import say
     from rl_data.collect import collect as run
     from rl_data.formats import write_canonical
+    from rl_data.outputs import check_file
 
+    check_file(output, (".parquet", ".arrow", ".feather"))
     options = {}
     if option:
         from rl_data.settings import parse_options

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import math
+import shlex
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from rl_data.tune import Trial
 
 
 def tune(
@@ -17,9 +21,13 @@ def tune(
     steps: Annotated[int, typer.Option(min=1, help="Updates of each training.")] = 5_000,
     criterion: Annotated[str, typer.Option(help="What selects: fqe or gae.")] = "fqe",
     gamma: Annotated[float, typer.Option(help="Discount of the return that selects.")] = 0.99,
+    soften: Annotated[
+        float, typer.Option(min=0.0, help="Evaluate a softened policy: share of random actions, or standard deviation.")
+    ] = 0.0,
     seed: Annotated[int, typer.Option(min=0, help="Of the split and all trials.")] = 0,
     option: Annotated[
-        list[str] | None, typer.Option("--set", help="An option of the learner that stays: network.width=64, ...")
+        list[str] | None,
+        typer.Option("--set", help="An option of the learner that stays, and is not searched: network.width=64, ..."),
     ] = None,
     ends: Annotated[
         str | None, typer.Option(help="terminated or truncated: what an end means where the data cannot tell.")
@@ -28,16 +36,16 @@ def tune(
     """Search for a learner's settings, selected by offline evaluation on held-out episodes."""
     from rl_data.cli import say
     from rl_data.formats import read
-    from rl_data.settings import parse_options
-    from rl_data.tune import Trial
+    from rl_data.settings import flat, nested, option_texts, parse_options
+    from rl_data.tune import BEST, BEST_RUN, searched
     from rl_data.tune import tune as run
 
-    def report(trial: Trial) -> None:
-        shown = "no estimate" if math.isnan(trial.value) else f"{trial.value:.4g}"
-        say(f"trial {trial.number}: {shown}  {_text(trial)}" + (f"  ({trial.reason})" if trial.reason else ""))
-
+    fixed = parse_options(option or [])
+    trajectories = read(data)
+    stays = f"; fixed: {', '.join(option_texts(fixed))}" if fixed else ""
+    say(f"searched: {', '.join(searched(learner, fixed))}{stays}")
     found = run(
-        read(data),
+        trajectories,
         learner,
         output,
         trials=trials,
@@ -45,18 +53,28 @@ def tune(
         criterion=criterion,
         gamma=gamma,
         seed=seed,
-        fixed=parse_options(option or []),
+        fixed=fixed,
+        soften=soften,
         ends=ends,
-        report=report,
+        report=lambda trial: say(f"trial {trial.number}: {_estimate(trial)}  {' '.join(option_texts(trial.settings))}"),
     )
     best = found[0]
     if math.isnan(best.value):
         typer.echo("no settings gave a policy that could be evaluated")
         raise typer.Exit(1)
-    typer.echo(f"best of {len(found)} by {criterion}: {best.value:.4g}  {_text(best)}")
+    typer.echo(f"best of {len(found)} by {criterion}: {_estimate(best)}{stays}")
+    chosen = [word for text in option_texts(nested({**flat(fixed), **best.settings})) for word in ("--set", text)]
+    words = ["train", str(data), "--learner", learner, *chosen, "--steps", str(steps), "--seed", str(seed)]
+    words += ["--ends", ends] if ends else []
+    typer.echo(shlex.join(["python", "-m", "rl_data", *words, "-o", str(output / "trained")]))
+    if (output / BEST_RUN).is_dir():
+        typer.echo(f"{output / BEST}: the settings; {output / BEST_RUN}: their run, without the held-out episodes")
 
 
-def _text(trial: object) -> str:
-    settings = getattr(trial, "settings", {})
-    return " ".join(f"--set {name}={value:.4g}" if isinstance(value, float) else f"--set {name}={value}"
-                    for name, value in settings.items())  # fmt: skip
+def _estimate(trial: Trial) -> str:
+    """Return the estimate in words: a number only where the evaluation gives one."""
+    if math.isnan(trial.value):
+        return f"no estimate ({trial.reason})"
+    if trial.reason:
+        return f"by rank only, no number ({trial.reason})"
+    return f"{trial.value:.4g}"

@@ -16,8 +16,8 @@ HIGH bias (unless the critic is exact); lambda = 1 is Monte Carlo, with HIGH var
 (Schulman et al., arXiv 1506.02438, section 3). The opposite is widely copied, and wrong.
 
 NumPy arrays and tensors on the CPU run in compiled loops without being copied; tensors on another device in
-log2(longest episode) vectorised passes there. The result has the kind of the first argument and its widest float type.
-No gradient passes through.
+log2(longest episode) vectorised passes there. The result has the kind of the first argument; float64 where any argument
+is, else float32, in which narrower types (float16, bfloat16) are computed. No gradient passes through.
 """
 
 from __future__ import annotations
@@ -163,13 +163,14 @@ def vtrace(
         raise SettingsError(f"V-trace needs 0 < clip_c <= clip_rho, not clip_c={clip_c}, clip_rho={clip_rho}")
     r, v, n, ratio = _common(rewards, values, next_values, ratios)
     alive, goes_on = _masks(terminated, truncated, r)
+    n = _where(alive > 0, n, 0.0)  # chosen, not multiplied by 0: it may be NaN there
     rho, c = ratio.clip(max=clip_rho), lam * ratio.clip(max=clip_c)
-    corrections = _scan(rho * (r + gamma * alive * n - v), gamma * c * goes_on, offsets)
+    corrections = _scan(rho * (r + gamma * n - v), gamma * c * goes_on, offsets)
     targets = v + corrections
     # v_t+1 where the episode goes on, V of what followed where it was cut
     ahead = _shifted(targets, offsets)
     following = _where(_inner(goes_on, offsets), ahead, n)
-    return Corrected(targets, rho * (r + gamma * alive * following - v), _share(ratio > clip_rho))
+    return Corrected(targets, rho * (r + gamma * following - v), _share(ratio > clip_rho))
 
 
 def retrace(
@@ -213,8 +214,9 @@ def retrace(
         raise SettingsError(f"Retrace needs clip > 0, not {clip}")
     r, q, n, ratio = _common(rewards, q_values, next_expected_q, ratios)
     alive, goes_on = _masks(terminated, truncated, r)
+    n = _where(alive > 0, n, 0.0)
     next_c = _shifted(lam * ratio.clip(max=clip), offsets)
-    corrections = _scan(r + gamma * alive * n - q, gamma * next_c * goes_on, offsets)
+    corrections = _scan(r + gamma * n - q, gamma * next_c * goes_on, offsets)
     return Corrected(q + corrections, corrections, _share(ratio > clip))
 
 
@@ -277,7 +279,11 @@ def _on_device(array: Any) -> bool:
 
 
 def _numpy(array: Any) -> NDArray[Any]:
-    return cast(NDArray[Any], array.detach().numpy() if _is_tensor(array) else np.asarray(array))
+    """Return the array itself, without a copy; bfloat16, which NumPy does not have, in float32."""
+    if not _is_tensor(array):
+        return np.asarray(array)
+    array = array.detach()
+    return cast(NDArray[Any], (array.float() if str(array.dtype) == "torch.bfloat16" else array).numpy())
 
 
 def _floats(*arrays: Any) -> list[NDArray[Any]]:

@@ -120,9 +120,13 @@ def scan_advantages(
 
 @_compiled
 def scan(deltas: NDArray[Any], factors: NDArray[Any], offsets: NDArray[np.int64], out: NDArray[Any]) -> None:
-    """Fill out[t] = deltas[t] + factors[t] * out[t + 1], where the last row of an episode has nothing after it."""
+    """Fill out[t] = deltas[t] + factors[t] * out[t + 1], where the last row of an episode has nothing after it.
+
+    Where the factor is 0 nothing enters from later rows, not even NaN.
+    """
+    zero = out.dtype.type(0)
     for episode in range(len(offsets) - 1):
-        carry = out.dtype.type(0)
+        carry = zero
         for i in range(offsets[episode + 1] - 1, offsets[episode] - 1, -1):
-            carry = deltas[i] + factors[i] * carry
+            carry = deltas[i] + (zero if factors[i] == zero else factors[i] * carry)
             out[i] = carry

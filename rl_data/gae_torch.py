@@ -29,7 +29,10 @@ def advantages_on_device(
 
 
 def scan_on_device(deltas: Tensor, factors: Tensor, offsets: Tensor) -> Tensor:
-    """Return x_t = deltas_t + factors_t x_t+1, float[N], where nothing follows the last row of an episode."""
+    """Return x_t = deltas_t + factors_t x_t+1, float[N], where nothing follows the last row of an episode.
+
+    Where the factor is 0 nothing enters from later rows, not even NaN.
+    """
     offsets = offsets.to(deltas.device)
     lengths = offsets.diff()
     if not len(deltas):
@@ -39,8 +42,8 @@ def scan_on_device(deltas: Tensor, factors: Tensor, offsets: Tensor) -> Tensor:
     longest = int(lengths.max())
     step = 1
     while step < longest:
-        # addcmul's inputs are copied first where they overlap its output: rows ahead must be those of the last pass
-        x = torch.cat([torch.addcmul(x[:-step], c[:-step], x[step:]), x[-step:]])
+        ahead = torch.where(c[:-step] == 0.0, 0.0, c[:-step] * x[step:])  # chosen: 0 times NaN would be NaN
+        x = torch.cat([x[:-step] + ahead, x[-step:]])
         c = torch.cat([c[:-step] * c[step:], torch.zeros_like(c[-step:])])
         step *= 2
     return x

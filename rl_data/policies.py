@@ -156,6 +156,17 @@ class GaussianSoft:
         return gaussian_log_prob(actions, self.act(observations), math.log(self.scale))
 
 
+def softened(policy: Policy, amount: float) -> Policy:
+    """Return the policy with a share of random actions, or with noise of that standard deviation; itself for 0.
+
+    Raises:
+        SettingsError: the amount is out of range.
+    """
+    if amount == 0.0:
+        return policy
+    return EpsilonSoft(policy, amount) if policy.discrete else GaussianSoft(policy, amount)
+
+
 def draw(probabilities: Tensor, generator: torch.Generator | None = None) -> Tensor:
     """Return one action a row, int64[N], from float[N, A]."""
     return torch.multinomial(probabilities, 1, generator=generator).squeeze(1)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import json
 import types
 import typing
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeVar
 
-from rl_data.errors import SettingsError
+from rl_data.errors import SettingsError, unknown
 
 T = TypeVar("T")
 
@@ -26,14 +25,14 @@ def from_plain(cls: type[T], values: Mapping[str, Any], where: str = "") -> T:
     Raises:
         SettingsError: a name is unknown, or a value is not of the field's type or range.
     """
+    if not isinstance(values, Mapping):
+        raise SettingsError(f"{cls.__name__} takes values by name, not {values!r}")
     kinds = typing.get_type_hints(cls)
     names = [f.name for f in dataclasses.fields(cls)]  # type: ignore[arg-type]  # `type` cannot say that it is a dataclass
     given: dict[str, Any] = {}
     for name, value in values.items():
         if name not in names:
-            near = difflib.get_close_matches(name, names, n=1)
-            hint = f"; did you mean {where}{near[0]}?" if near else ""
-            raise SettingsError(f"unknown option {where}{name}{hint} Known: {', '.join(where + n for n in names)}")
+            raise unknown(f"option {where}{name}", name, names, where)
         given[name] = _converted(kinds[name], value, where + name)
     try:
         return cls(**given)
@@ -58,17 +57,55 @@ def parse_options(texts: Iterable[str]) -> dict[str, Any]:
         name, equals, value = text.partition("=")
         if not equals or not name:
             raise SettingsError(f"options are written name=value, not {text!r}")
-        *groups, last = name.strip().split(".")
-        place = found
-        for group in groups:
-            place = place.setdefault(group, {})
-            if not isinstance(place, dict):
-                raise SettingsError(f"{text}: {group} is an option of its own, not a group of options")
-        try:
-            place[last] = json.loads(value)
-        except json.JSONDecodeError:
-            place[last] = value.strip()
+        _put(found, name.strip(), _parsed(value))
     return found
+
+
+def option_texts(values: Mapping[str, Any]) -> list[str]:
+    """Return the texts from which `parse_options` makes these nested values, none of them rounded."""
+    return [f"{name}={_text(value)}" for name, value in flat(values).items()]
+
+
+def flat(values: Mapping[str, Any], where: str = "") -> dict[str, Any]:
+    """Return nested values by their whole names: {"network.width": 64} of {"network": {"width": 64}}."""
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        found |= flat(value, f"{where}{name}.") if isinstance(value, Mapping) else {where + name: value}
+    return found
+
+
+def nested(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Return values by whole names as nested ones: what `flat` undoes.
+
+    Raises:
+        SettingsError: a name is both an option and a group of options.
+    """
+    found: dict[str, Any] = {}
+    for name, value in values.items():
+        _put(found, name, value)
+    return found
+
+
+def _put(found: dict[str, Any], name: str, value: Any) -> None:
+    *groups, last = name.split(".")
+    place = found
+    for group in groups:
+        place = place.setdefault(group, {})
+        if not isinstance(place, dict):
+            raise SettingsError(f"{name}: {group} is an option of its own, not a group of options")
+    place[last] = value
+
+
+def _parsed(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError:
+        return text.strip()
+
+
+def _text(value: Any) -> str:
+    """Return the text that `_parsed` reads as the value: words as they are, all else as JSON."""
+    return value if isinstance(value, str) and _parsed(value) == value else json.dumps(value)
 
 
 def _converted(kind: Any, value: Any, name: str) -> Any:

@@ -23,6 +23,7 @@ from rl_data import checkpoints
 from rl_data.diagnosis import check_values
 from rl_data.errors import CheckpointError, DataError, SettingsError
 from rl_data.learners.base import Batch, Learner, Metrics, Prepared
+from rl_data.outputs import check_folder
 from rl_data.settings import to_plain
 from rl_data.trajectories import Trajectories
 from rl_data.transitions import TENSORS, Transitions, transitions
@@ -124,6 +125,8 @@ def train(
         DivergenceError: training went astray; the message says the likely cause.
     """
     settings = settings or Settings()
+    if run is not None:
+        check_folder(run)
     rows = data if isinstance(data, Transitions) else transitions(data)
     learner = checkpoints.create(name, rows.problem, config, seed=settings.seed)
     if learner.NEEDS_REWARDS and not rows.has_rewards:
@@ -131,9 +134,8 @@ def train(
     device = settings.torch_device
     rows, learner = rows.to(device), learner.to(device)
     notes = list(rows.notes)
-    if init_from is None:
-        learner.scaler.fit(rows.observations)
-    else:
+    learner.scaler.fit(rows.observations)
+    if init_from is not None:
         notes.append(checkpoints.warm_start(learner, init_from))
     checkpoints.freeze(learner, freeze)
     start = 0
@@ -203,7 +205,10 @@ def _loop(
 
 
 class Sampler:
-    """All columns side by side in one matrix, so that the rows of a stretch are fetched with one indexing."""
+    """All columns side by side in one matrix, so that the rows of a stretch are fetched with one indexing.
+
+    Whole numbers that a learner added stay apart: float32 would round those beyond 16,777,216, such as rows' places.
+    """
 
     def __init__(self, rows: Transitions, learner: Learner, prepared: Prepared, settings: Settings) -> None:
         with torch.no_grad():
@@ -215,6 +220,8 @@ class Sampler:
                 "alive": ~rows.terminated,
                 **prepared.extra,
             }
+        self.whole = {name: column for name, column in prepared.extra.items() if column.dtype == torch.long}
+        columns = {name: column for name, column in columns.items() if name not in self.whole}
         flat = {name: column.float().reshape(rows.rows, -1) for name, column in columns.items()}
         self.names = list(flat)
         self.vectors = [name for name, column in columns.items() if column.ndim == 2]
@@ -222,6 +229,7 @@ class Sampler:
         self.matrix = torch.cat(list(flat.values()), 1)
         if prepared.rows is not None:
             self.matrix = self.matrix[prepared.rows]
+            self.whole = {name: column[prepared.rows] for name, column in self.whole.items()}
         self.settings = settings
         self.discrete = rows.problem.discrete
         self.generator = torch.Generator(self.matrix.device)
@@ -236,7 +244,9 @@ class Sampler:
         for name, column in zip(self.names, torch.split(chosen, self.widths, dim=2), strict=True):
             block = column.contiguous() if name in self.vectors else column.squeeze(2).contiguous()
             columns[name] = (block.long() if name == "actions" and self.discrete else block).unbind(0)
-        extra = self.names[len(Batch._fields) - 1 :]
+        for name, column in self.whole.items():
+            columns[name] = column[index].view(STRETCH, size, *column.shape[1:]).unbind(0)
+        extra = [*self.names[len(Batch._fields) - 1 :], *self.whole]
         o, a, r, n, alive = (columns[name] for name in Batch._fields[:-1])
         return [
             Batch(o[i], a[i], r[i], n[i], alive[i], {name: columns[name][i] for name in extra}) for i in range(STRETCH)
@@ -291,11 +301,11 @@ def _open_run(run: Path, description: dict[str, Any], resume: bool) -> tuple[int
     for part in ("learner", "config", "problem", "data", "init_from", "freeze"):
         if earlier.get(part) != _as_json(description[part]):
             raise CheckpointError(f"{run} has a run with another {part}: resume it as it was begun, or begin another")
+    begun = earlier.get("settings")
     for part in ("steps", "batch_size", "seed"):
-        if earlier["settings"].get(part) != description["settings"][part]:
-            raise CheckpointError(
-                f"{run} was begun with {part} {earlier['settings'].get(part)}, not {description['settings'][part]}"
-            )
+        was = begun.get(part) if isinstance(begun, Mapping) else None
+        if was != description["settings"][part]:
+            raise CheckpointError(f"{run} was begun with {part} {was}, not {description['settings'][part]}")
     if not (run / checkpoints.CHECKPOINT).exists():  # it was killed before the first
         checkpoints.rewrite_metrics(run, [])
         return 0, []
@@ -315,5 +325,5 @@ def _restore_optimisers(learner: Learner, run: Path) -> None:
     try:
         for name, optimiser in learner.optimisers.items():
             optimiser.load_state_dict(saved[name])
-    except (KeyError, ValueError) as error:
+    except (KeyError, ValueError, TypeError) as error:
         raise CheckpointError(f"{run}: the optimisers do not fit the learner: {error}") from error

@@ -6,11 +6,13 @@ import multiprocessing
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from dataclasses import dataclass, field
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass, field, replace
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
-from rl_data.errors import DataError, DivergenceError, LearningError
+from rl_data.errors import DataError, DivergenceError, LearningError, WorkerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Outcome:
         notes: what was left out of the data, in words.
         problem: why nothing was learned, in plain words; empty when something was.
         seconds: on the clock.
+        run: folder of the learned policy, as `rl_data.checkpoints.load` reads it; None where it was not kept.
     """
 
     trial: Trial
@@ -77,6 +80,7 @@ class Outcome:
     notes: tuple[str, ...] = ()
     problem: str = ""
     seconds: float = 0.0
+    run: Path | None = None
 
     @property
     def mean_return(self) -> float | None:
@@ -84,31 +88,93 @@ class Outcome:
         return sum(self.returns) / len(self.returns) if self.returns else None
 
 
+_Job = tuple[Callable[[], Outcome], tuple[int, ...]]
+"""What gives an outcome, and the places of the trials whose outcome it is."""
+
+
 def run_trials(
-    trials: Sequence[Trial], *, workers: int = 1, report: Callable[[Outcome], None] = lambda _: None
+    trials: Sequence[Trial],
+    *,
+    workers: int = 1,
+    report: Callable[[Outcome], None] = lambda _: None,
+    kept: Path | None = None,
 ) -> tuple[Outcome, ...]:
     """Run trials, side by side in processes of one thread each; the outcomes are in the order of the trials.
 
     Data that cannot be learned from, and training that goes astray, are outcomes with a `problem`.
+
+    Args:
+        trials: what to do.
+        workers: processes. With one of them, or one trial, all is done in this process. With more, a script has to
+            call this within `if __name__ == "__main__":`, since each process begins by importing the script.
+        report: gets each outcome when it is there.
+        kept: folder of finished trials, made where it is absent; see `rl_data.kept_trials`. A trial that is in there is
+            not run again. Trials that cannot differ in their outcome are run once.
+
+    Raises:
+        WorkerError: a process ended before it was done.
+        SettingsError: there can be no such folder.
     """
-    if workers <= 1:
-        return tuple(_told(run_trial(trial), report) for trial in trials)
     done: dict[int, Outcome] = {}
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        places = {pool.submit(run_trial, trial): place for place, trial in enumerate(trials)}
-        for future in as_completed(places):
-            done[places[future]] = _told(future.result(), report)
+
+    def tell(place: int, outcome: Outcome) -> None:
+        done[place] = replace(outcome, trial=trials[place])
+        report(done[place])
+
+    if kept is None:
+        jobs: Sequence[_Job] = [(partial(run_trial, trial), (place,)) for place, trial in enumerate(trials)]
+    else:
+        jobs = _missing(kept, trials, tell)
+    if workers <= 1 or len(jobs) <= 1:
+        for job, places in jobs:
+            outcome = job()
+            for place in places:
+                tell(place, outcome)
+    else:
+        _side_by_side(jobs, min(workers, len(jobs)), tell)
     return tuple(done[place] for place in range(len(trials)))
 
 
-def _told(outcome: Outcome, report: Callable[[Outcome], None]) -> Outcome:
-    report(outcome)
-    return outcome
+def _missing(kept: Path, trials: Sequence[Trial], tell: Callable[[int, Outcome], None]) -> list[_Job]:
+    """Tell of the trials that are in the folder; return the others, those that must come out alike together."""
+    from rl_data import kept_trials
+
+    kept_trials.prepare(kept)
+    digests = cache(kept_trials.digest)  # of this call: files may change until the next
+    jobs: dict[str, _Job] = {}
+    for place, trial in enumerate(trials):
+        key = kept_trials.key_of(trial, digests)
+        outcome = kept_trials.find(kept, trial, key)
+        if outcome is not None:
+            tell(place, outcome)
+            continue
+        job, places = jobs.get(key, (partial(kept_trials.run_and_keep, kept, trial, key), ()))
+        jobs[key] = job, (*places, place)
+    return list(jobs.values())
 
 
-def run_trial(trial: Trial) -> Outcome:
-    """Learn, let the policy act, evaluate it on what was held out."""
+def _side_by_side(jobs: Sequence[_Job], workers: int, tell: Callable[[int, Outcome], None]) -> None:
+    context = multiprocessing.get_context("spawn")
+    try:
+        with ProcessPoolExecutor(workers, mp_context=context) as pool:
+            waiting = {pool.submit(job): places for job, places in jobs}
+            try:
+                for future in as_completed(waiting):
+                    for place in waiting[future]:
+                        tell(place, future.result())
+            except BaseException:
+                pool.shutdown(wait=False, cancel_futures=True)  # else all that waits would be run before it is raised
+                raise
+    except BrokenProcessPool as error:
+        raise WorkerError(
+            "a process that learned ended before it was done. In a script of your own, put the call within "
+            '`if __name__ == "__main__":`, since each process begins by importing the script; else it was killed, most '
+            "often for want of memory: use fewer workers (one needs no other process)"
+        ) from error
+
+
+def run_trial(trial: Trial, run: Path | None = None) -> Outcome:
+    """Learn, let the policy act, evaluate it on what was held out; `run` is a folder for the policy."""
     import torch
 
     from rl_data.formats import read
@@ -127,7 +193,7 @@ def run_trial(trial: Trial) -> Outcome:
     settings = Settings(trial.updates, trial.batch_size, trial.seed, "cpu", every, max(trial.updates // 100, 1) * 100)
     try:
         rows = transitions(read(trial.data), ends=trial.ends)
-        trained = train(rows, trial.learner, dict(trial.options), settings, probe=probe)
+        trained = train(rows, trial.learner, dict(trial.options), settings, run=run, probe=probe)
     except (DataError, DivergenceError) as error:
         problem = " ".join(str(error).split())
         return Outcome(trial, curve=tuple(curve), problem=problem, seconds=time.perf_counter() - started)
@@ -145,6 +211,7 @@ def run_trial(trial: Trial) -> Outcome:
         estimates=estimates,
         notes=(*trained.notes, *notes),
         seconds=time.perf_counter() - started,
+        run=run,
     )
 
 

@@ -10,7 +10,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -50,7 +50,8 @@ def new_file(path: Path) -> Iterator[Path]:
         why = getattr(error, "strerror", None) or " ".join(str(error).split())
         raise TrajectoryError(f"{path}: cannot be written ({why}); choose another place") from error
     finally:
-        temporary.unlink(missing_ok=True)
+        with suppress(OSError):  # it is not there where its folder is none; the error above says it better
+            temporary.unlink()
 
 
 @contextmanager

@@ -6,13 +6,12 @@ Third parties add their own by entry points of the group `dataset_audit.learners
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from importlib import import_module
 from importlib.metadata import entry_points
 from typing import TYPE_CHECKING, cast
 
-from rl_data.errors import SettingsError
+from rl_data.errors import unknown
 
 if TYPE_CHECKING:
     from rl_data.learners.base import Learner
@@ -44,6 +43,4 @@ def learner_class(name: str) -> type[Learner]:
     if name in plugins:
         return cast("type[Learner]", plugins[name].load())
     known = [*LEARNERS, *plugins]
-    near = difflib.get_close_matches(name, known, n=1)
-    hint = f"; did you mean {near[0]}?" if near else ""
-    raise SettingsError(f"unknown learner {name!r}{hint} Known: {', '.join(known)}")
+    raise unknown(f"learner {name!r}", name, known)

@@ -28,7 +28,7 @@ class Batch(NamedTuple):
         rewards: float32[B]
         next_observations: float32[B, d], scaled.
         alive: float32[B]: 0 at terminated rows, else 1.
-        extra: further columns that the learner's `prepare` returned, float32[B] or float32[B, n].
+        extra: further columns that the learner's `prepare` returned, float32 or int64, [B] or [B, n].
     """
 
     observations: Tensor
@@ -44,7 +44,7 @@ class Prepared:
     """What `prepare` adds to the data.
 
     Attributes:
-        extra: columns by name, float32[N] or float32[N, n], that batches shall have.
+        extra: columns by name, [N] or [N, n], that batches shall have: int64 as it is, all else as float32.
         rows: int64[M], the rows to learn from; None for all.
     """
 
@@ -62,6 +62,10 @@ class Learner(nn.Module, ABC):
     CONFIG: ClassVar[type]
     NEEDS_REWARDS: ClassVar[bool] = True
     ACTIONS: ClassVar[tuple[str, ...]] = ("discrete", "continuous")
+    COPIES: ClassVar[Mapping[str, str]] = {}
+    """The network that each target network, or other late copy, is one of: {"target": "critics"}."""
+    COUNTERS: ClassVar[tuple[str, ...]] = ()
+    """Buffers that count what happened in a run: another run that starts from its weights counts anew."""
 
     generator: torch.Generator
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -58,6 +59,7 @@ class DQN(GreedyPolicy):
     """Minimise the temporal difference, plus alpha times the conservative term."""
 
     CONFIG: ClassVar[type] = DQNConfig
+    COPIES: ClassVar[Mapping[str, str]] = {"target": "q"}
     config: DQNConfig
 
     def __init__(self, problem: Problem, config: DQNConfig) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -46,6 +47,7 @@ class IQL(StochasticPolicy):
     """Expectile value, critics on it, and a policy weighted by exp(beta A)."""
 
     CONFIG: ClassVar[type] = IQLConfig
+    COPIES: ClassVar[Mapping[str, str]] = {"target": "critics"}
     config: IQLConfig
 
     def __init__(self, problem: Problem, config: IQLConfig) -> None:

@@ -9,6 +9,7 @@ by running the policy in the environment; this one never sees an environment.
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -71,6 +72,8 @@ class PPO(StochasticPolicy):
     """Clone, then improve within the clip; the policy is the last improvement that was taken over."""
 
     CONFIG: ClassVar[type] = PPOConfig
+    COPIES: ClassVar[Mapping[str, str]] = {"accepted": "policy", "target": "critic"}
+    COUNTERS: ClassVar[tuple[str, ...]] = ("improvements",)
     config: PPOConfig
 
     improvements: Tensor
@@ -98,11 +101,12 @@ class PPO(StochasticPolicy):
             held = torch.ones_like(held)
         self._data, self._held = data, held.nonzero().squeeze(1)
         self._advantages: Tensor | None = None
-        extra = {"row": torch.arange(data.rows, device=held.device, dtype=torch.float32)}
-        if not self.by_gae:
-            extra["next_action"] = torch.cat([data.actions[1:], data.actions[-1:]]).float()
-            extra["next_known"] = torch.ones_like(extra["row"])
-            extra["next_known"][data.offsets[1:] - 1] = 0.0
+        if self.by_gae:
+            extra = {"row": torch.arange(data.rows, device=held.device)}
+        else:
+            known = torch.ones(data.rows, device=held.device)
+            known[data.offsets[1:] - 1] = 0.0
+            extra = {"next_action": torch.cat([data.actions[1:], data.actions[-1:]]), "next_known": known}
         return Prepared(extra, None if held.all() else (~held).nonzero().squeeze(1))
 
     def build_optimisers(self, steps: int) -> None:
@@ -147,7 +151,7 @@ class PPO(StochasticPolicy):
         following = self.target(batch.next_observations)
         if self.by_gae:
             return torch.addcmul(batch.rewards, batch.alive, following.squeeze(1), value=self.config.gamma)
-        logged = choose(following, batch.extra["next_action"].long())
+        logged = choose(following, batch.extra["next_action"])
         expected = (torch.softmax(self.policy(batch.next_observations), 1) * following).sum(1)
         after = torch.where(batch.extra["next_known"] > 0.0, logged, expected)
         return torch.addcmul(batch.rewards, batch.alive, after, value=self.config.gamma)
@@ -159,7 +163,7 @@ class PPO(StochasticPolicy):
         """
         clip = self.config.clip * self.config.clip_decay ** int(self.improvements)
         if self.by_gae:
-            advantage = self.data_advantages()[batch.extra["row"].long()]
+            advantage = self.data_advantages()[batch.extra["row"]]
             with torch.no_grad():
                 old = self.log_likelihood(batch.observations, batch.actions, self.accepted)
             ratio = (self.log_likelihood(batch.observations, batch.actions) - old).exp()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import ClassVar
 
@@ -51,6 +52,7 @@ class TD3BC(Learner):
 
     CONFIG: ClassVar[type] = TD3BCConfig
     ACTIONS: ClassVar[tuple[str, ...]] = ("continuous",)
+    COPIES: ClassVar[Mapping[str, str]] = {"target_policy": "policy", "target_critics": "critics"}
     config: TD3BCConfig
 
     def __init__(self, problem: Problem, config: TD3BCConfig) -> None:

@@ -15,8 +15,10 @@ pytest.importorskip("torch", reason="needs the extra rl")
 
 import numpy as np
 import torch
+from typer.testing import CliRunner
 
 from rl_data.acting import PolicyActor
+from rl_data.cli import app
 from rl_data.collect import Graded, Tier, at_tier, collect, learn
 from rl_data.errors import SettingsError
 from rl_data.evaluation.rollout import across_seeds, rollout
@@ -138,9 +140,29 @@ def test_command_collect_train_evaluate(tmp_path: Path) -> None:
     assert "GAE by lambda" in done.stdout
 
 
+@pytest.mark.parametrize("name", ["no/folder/x.parquet", "x.csv"])
+def test_collect_looks_at_the_place_before_it_learns(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def learned(*_: Any, **__: Any) -> None:
+        raise AssertionError("it learned first")
+
+    monkeypatch.setattr("rl_data.collect.collect", learned)
+    done = CliRunner().invoke(app, ["collect", "--env", "CartPole-v1", "--tier", "expert", "-o", str(tmp_path / name)])
+    assert done.exit_code == 2, done.output
+    assert done.stderr.startswith("error: ")
+    assert not list(tmp_path.iterdir())
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
+        (
+            ["collect", "--env", "CartPole-v1", "-o", "x.csv", "--steps", "5"],
+            "end in .parquet, .arrow or .feather",
+        ),
+        (["collect", "--env", "CartPole-v1", "-o", ".", "--steps", "5"], "is a folder; name a file"),
+        (["collect", "--env", "CartPole-v1", "-o", "file/x.parquet", "--steps", "5"], "there is no folder file"),
         (["collect", "--env", "NoSuch-v1", "-o", "x.parquet"], "NoSuch-v1"),
         (["collect", "--env", "CartPole-v1", "-o", "no/folder/x.parquet", "--steps", "5"], "cannot be written"),
         (["evaluate", "no_run", "no_data.parquet"], "no_run"),
@@ -148,6 +170,7 @@ def test_command_collect_train_evaluate(tmp_path: Path) -> None:
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(tmp_path: Path, arguments: list[str], words: str) -> None:
+    (tmp_path / "file").write_text("")
     done = subprocess.run(
         [sys.executable, "-m", "rl_data", *arguments], capture_output=True, text=True, check=False, cwd=tmp_path,
         env={"PYTHONPATH": str(Path(__file__).resolve().parents[2]), "PATH": "/usr/bin:/bin"},

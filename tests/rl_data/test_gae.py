@@ -23,6 +23,7 @@ from rl_data.gae import advantages, lambda_returns, retrace, vtrace
 from rl_data.gae_torch import advantages_on_device, scan_on_device
 
 GAMMA, LAM = 0.97, 0.9
+ARGUMENTS = ("rewards", "values", "next_values", "terminated", "truncated", "offsets")
 
 
 @dataclass(frozen=True)
@@ -300,6 +301,61 @@ def test_corrections_equal_their_sums(lengths: list[int], seed: int, gamma: floa
             assert q.returns[t] - e.values[t] == pytest.approx(expected_q, abs=1e-8)
     assert v.clipped == pytest.approx((e.ratios > 2.0).mean())
     assert q.clipped == pytest.approx((e.ratios > 1.2).mean())
+
+
+FUNCTIONS = (advantages, lambda_returns, vtrace, retrace)
+
+
+def called(e: Episodes, function: Any) -> list[Any]:
+    """Return all arrays that a function gives for these episodes."""
+    if function in (vtrace, retrace):
+        found = e.of(function, ratios=e.ratios, gamma=GAMMA, lam=LAM)
+        return [found.returns, found.advantages]
+    return [e.of(function, gamma=GAMMA, lam=LAM)]
+
+
+@given(episodes, st.sampled_from([np.nan, np.inf, 7.0]))
+def test_what_followed_a_terminated_row_does_not_matter(e: Episodes, value: float) -> None:
+    other = Episodes(**{**vars(e), "next_values": np.where(e.terminated, value, e.next_values)})
+    tensors = Episodes(**{n: torch.from_numpy(a) for n, a in vars(other).items()})
+    for function in FUNCTIONS:
+        for plain, changed, tensor in zip(*(called(x, function) for x in (e, other, tensors)), strict=True):
+            np.testing.assert_array_equal(changed, plain)
+            np.testing.assert_array_equal(tensor.numpy(), plain)
+    r, v, n, te, tr, offsets = (getattr(tensors, name) for name in ARGUMENTS)
+    on_device = advantages_on_device(r, v, n, te, tr, offsets, GAMMA, LAM)
+    np.testing.assert_allclose(on_device.numpy(), called(e, advantages)[0], atol=1e-9)
+
+
+@given(episodes)
+def test_nothing_enters_over_a_flag_or_an_end_not_even_nan(e: Episodes) -> None:
+    """A NaN reward spoils the rows before it up to the nearest flag or beginning, and no other."""
+    spoilt = e.rewards.copy()
+    row = len(spoilt) // 2
+    spoilt[row] = np.nan
+    first = int(e.offsets[e.offsets <= row].max())
+    flags = np.flatnonzero((e.terminated | e.truncated)[first:row])
+    first = first + int(flags[-1]) + 1 if len(flags) else first
+    reached = np.zeros(len(spoilt), bool)
+    reached[first : row + 1] = True
+    for function in FUNCTIONS:
+        for found in called(Episodes(**{**vars(e), "rewards": spoilt}), function):
+            np.testing.assert_array_equal(np.isnan(found), reached)
+    v, n, te, tr, offsets = (torch.from_numpy(getattr(e, name)) for name in ARGUMENTS[1:])
+    on_device = advantages_on_device(torch.from_numpy(spoilt), v, n, te, tr, offsets, GAMMA, LAM)
+    np.testing.assert_array_equal(np.isnan(on_device.numpy()), reached)
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_narrow_floats_are_computed_in_float32(function: Any, dtype: torch.dtype) -> None:
+    e = make([5, 9, 0, 3], 0)
+    narrow = {n: torch.from_numpy(a) for n, a in vars(e).items()}
+    narrow = {n: a.to(dtype) if a.is_floating_point() else a for n, a in narrow.items()}
+    wide = {n: a.float() if a.is_floating_point() else a for n, a in narrow.items()}
+    for found, expected in zip(called(Episodes(**narrow), function), called(Episodes(**wide), function), strict=True):
+        assert found.dtype == torch.float32
+        assert torch.equal(found, expected)
 
 
 def test_corrections_of_tensors_are_tensors_with_the_same_numbers() -> None:

@@ -287,7 +287,10 @@ def test_imitation_needs_neither_rewards_nor_ends() -> None:
     ("name", "options", "message"),
     [
         ("cqll", {}, r"unknown learner 'cqll'; did you mean cql\?"),
-        ("cql", {"alhpa": 1}, r"unknown option alhpa; did you mean alpha\?"),
+        ("cql", {"alhpa": 1}, r"unknown option alhpa; did you mean alpha\? Known: network, "),
+        ("nope", {}, "unknown learner 'nope'; known: bc, "),
+        ("cql", {"nope": 1}, "unknown option nope; known: network, "),
+        ("cql", {"network": {"nope": 1}}, "unknown option network.nope; known: network.width, "),
         ("cql", {"alpha": "much"}, "alpha must be of type float"),
         ("cql", {"gamma": 1.5}, r"gamma must be in \[0, 1\]"),
         ("cql", {"network": {"widht": 5}}, r"unknown option network.widht; did you mean network.width\?"),

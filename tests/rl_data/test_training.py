@@ -19,6 +19,8 @@ pytest.importorskip("torch", reason="needs the extra rl")
 
 import numpy as np
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from rl_data import checkpoints
@@ -27,8 +29,10 @@ from rl_data.diagnosis import cause, check_values
 from rl_data.errors import CheckpointError, DivergenceError, SettingsError
 from rl_data.formats import write_canonical
 from rl_data.learners import LEARNERS
+from rl_data.learners.base import Prepared
 from rl_data.learners.dqn import DQNConfig
-from rl_data.training import Settings, train
+from rl_data.training import Sampler, Settings, train
+from rl_data.trajectories import Space, TrajectoryError
 from rl_data.transitions import transitions
 from tests.rl_data.small_tasks import chain, pointing
 
@@ -195,6 +199,64 @@ def test_what_is_no_run_is_named(tmp_path: Path) -> None:
         checkpoints.load(tmp_path / "run")
 
 
+@pytest.mark.parametrize(
+    "content",
+    [
+        {"learner": 5, "optimisers": {}, "step": 1},
+        {"learner": {"policy.0.weight": 5}, "optimisers": {}, "step": 1},
+        {"learner": {}, "optimisers": {"policy": 5}, "step": 1},
+        {"learner": {}, "optimisers": [], "step": 1},
+        {"learner": {}, "optimisers": {}, "step": "1"},
+        {"learner": {}, "optimisers": {}},
+    ],
+)
+def test_what_is_no_checkpoint_is_refused_by_all_that_read_one(content: Any, tmp_path: Path) -> None:
+    train(chain(20), "bc", SMALL, settings(100), run=tmp_path)
+    torch.save(content, tmp_path / checkpoints.CHECKPOINT)
+    for use in (
+        lambda: checkpoints.load(tmp_path),
+        lambda: train(chain(20), "bc", SMALL, settings(100), run=tmp_path, resume=True),
+        lambda: train(chain(20), "bc", SMALL, settings(100), init_from=tmp_path),
+    ):
+        with pytest.raises(CheckpointError, match=r"checkpoint\.pt: not a checkpoint of this program"):
+            use()
+
+
+@pytest.mark.parametrize("change", [{"problem": 5}, {"config": 5}, {"learner": []}, {"config": {"network": 5}}])
+def test_a_config_that_describes_no_learner_is_refused(change: dict[str, Any], tmp_path: Path) -> None:
+    train(chain(20), "bc", SMALL, settings(100), run=tmp_path)
+    path = tmp_path / checkpoints.CONFIG
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    with pytest.raises(CheckpointError, match="does not describe a learner"):
+        checkpoints.load(tmp_path)
+
+
+@pytest.mark.parametrize("line", ["5", "{}", '{"step": "x"}', "{"])
+def test_a_damaged_line_ends_the_metrics(line: str, tmp_path: Path) -> None:
+    (tmp_path / checkpoints.METRICS).write_text('{"step": 100}\n' + line + '\n{"step": 300}\n')
+    assert checkpoints.read_metrics(tmp_path, until=300) == [{"step": 100}]
+
+
+@pytest.mark.parametrize("settings_of_run", [None, 5, {}])
+def test_a_run_without_settings_is_not_resumed(settings_of_run: Any, tmp_path: Path) -> None:
+    train(chain(20), "bc", SMALL, settings(100), run=tmp_path)
+    path = tmp_path / checkpoints.CONFIG
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"settings": settings_of_run}))
+    with pytest.raises(CheckpointError, match="was begun with steps None, not 100"):
+        train(chain(20), "bc", SMALL, settings(100), run=tmp_path, resume=True)
+
+
+def test_a_place_that_cannot_be_written_is_named_without_a_second_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "run"):
+        with pytest.raises(SettingsError, match="file is a file; name a folder"):
+            train(chain(20), "bc", SMALL, settings(100), run=place)
+        with pytest.raises(CheckpointError, match="cannot be written"):
+            checkpoints.write_config(place, {})
+    with pytest.raises(TrajectoryError, match="cannot be written"):
+        write_canonical(chain(5), tmp_path / "file" / "x.parquet")
+
+
 def test_weights_of_another_size_are_refused(tmp_path: Path) -> None:
     train(chain(20), "bc", SMALL, settings(100), run=tmp_path)
     path = tmp_path / checkpoints.CONFIG
@@ -225,6 +287,60 @@ def test_a_wider_network_takes_what_fits_only(tmp_path: Path) -> None:
     train(chain(40), "bc", SMALL, settings(100), run=tmp_path)
     with pytest.raises(CheckpointError, match="nothing to start from"):
         train(pointing(40), "td3_bc", {"network": {"width": 24}}, settings(100), init_from=tmp_path)
+
+
+@pytest.mark.parametrize("first", ["bc", "ppo", "iql", "td3_bc"])
+@pytest.mark.parametrize("second", ["bc", "ppo", "iql", "td3_bc"])
+def test_copies_of_a_network_start_as_it_does_over_learners(first: str, second: str, tmp_path: Path) -> None:
+    """A target network, or the accepted policy, of other weights than its network's would pull the new run away."""
+    data = pointing(40)
+    train(data, first, SMALL, settings(100), run=tmp_path)
+    saved = weights(tmp_path)
+    learner = checkpoints.create(second, transitions(data).problem, SMALL, seed=1)
+    checkpoints.warm_start(learner, tmp_path)
+    state = learner.state_dict()
+    assert torch.equal(state["policy.0.weight"], saved["policy.0.weight"])
+    for copy, network in learner.COPIES.items():
+        names = [name.removeprefix(network) for name in state if name.startswith(f"{network}.")]
+        assert names
+        for name in names:
+            expected = saved if first == second else state
+            source = copy if first == second else network  # the same learner goes on with its late copies
+            assert torch.equal(state[copy + name], expected[source + name]), copy + name
+
+
+def test_a_target_of_another_network_is_not_taken(tmp_path: Path) -> None:
+    """DQN's `target` is of its Q, offline PPO's of its critic, which DQN does not have: the names alone fit."""
+    train(chain(20), "dqn", SMALL, settings(100), run=tmp_path)
+    learner = checkpoints.create("ppo", transitions(chain(20)).problem, SMALL)
+    with pytest.raises(CheckpointError, match="nothing to start from"):
+        checkpoints.warm_start(learner, tmp_path)
+    assert torch.equal(learner.state_dict()["target.0.weight"], learner.state_dict()["critic.0.weight"])
+
+
+def test_observations_of_another_size_are_scaled_anew(tmp_path: Path) -> None:
+    train(chain(40), "bc", SMALL, settings(100), run=tmp_path)
+    small = chain(40)
+    wide = np.hstack([small.observations * 50.0 + 7.0] * 2)
+    data = chain(40, observations=wide, next_observations=None, has_next=None, observation_space=Space("box", 12))
+    warm = train(data, "bc", SMALL, settings(100), init_from=tmp_path)
+    rows = transitions(data).observations
+    torch.testing.assert_close(warm.learner.scaler.mean, rows.mean(0))
+    torch.testing.assert_close(warm.learner.scaler.std, rows.std(0, correction=0) + 1e-3)
+    (note,) = (note for note in warm.notes if "start from" in note)
+    assert "observations are scaled anew; new: policy.0.weight" in note
+
+
+def test_a_warm_start_counts_its_improvements_anew(tmp_path: Path) -> None:
+    """The clip of offline PPO decays with them: the counter of the run before would leave nothing to improve with."""
+    options = {**SMALL, "gate_every": 1, "policy_rate": 3e-3, "gamma": 0.9}
+    first = train(chain(60), "ppo", options, settings(400), run=tmp_path)
+    assert int(first.learner.improvements) > 0  # type: ignore[arg-type]  # a buffer
+    learner = checkpoints.create("ppo", first.learner.problem, options)
+    checkpoints.warm_start(learner, tmp_path)
+    assert int(learner.improvements) == 0  # type: ignore[arg-type]
+    resumed = train(chain(60), "ppo", options, settings(400), run=tmp_path, resume=True)
+    assert int(resumed.learner.improvements) == int(first.learner.improvements)  # type: ignore[arg-type]
 
 
 def test_layers_to_freeze_must_exist_and_leave_something() -> None:
@@ -264,6 +380,34 @@ def test_an_outlier_among_the_observations_is_told() -> None:
 
 def test_learning_rates_are_the_cause_when_the_data_are_not() -> None:
     assert "learning rate below 0.001" in cause(DQNConfig(), transitions(chain(40)))
+
+
+# --- Batches ----------------------------------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**62), st.booleans())
+def test_whole_numbers_come_back_exactly_in_batches(first: int, some: bool) -> None:
+    """A learner's int64 column, such as the place of a row, keeps every bit; beyond 2**24 float32 would round it."""
+    rows = transitions(chain(20))
+    places = first + torch.arange(rows.rows)
+    prepared = Prepared({"place": places, "twice": places.double().float()}, torch.arange(3, 9) if some else None)
+    sampler = Sampler(rows, checkpoints.create("bc", rows.problem, SMALL), prepared, settings(100, batch_size=8))
+    for batch in sampler.batches(0):
+        drawn = batch.extra["place"] - first
+        assert drawn.dtype == torch.long
+        assert drawn.shape == (8,)
+        assert ((drawn >= 3) & (drawn < 9)).all() or not some
+        assert torch.equal(batch.observations, rows.observations[drawn])
+        assert torch.equal(batch.actions, rows.actions[drawn])
+        assert torch.equal(batch.extra["twice"], places[drawn].float())
+
+
+def test_ppo_finds_its_rows_by_exact_places() -> None:
+    rows = transitions(pointing(10))
+    learner = checkpoints.create("ppo", rows.problem, SMALL)
+    row = learner.prepare(rows).extra["row"]
+    assert row.dtype == torch.long
+    assert torch.equal(row, torch.arange(rows.rows))
 
 
 # --- The rest ---------------------------------------------------------------------------------------------------------
@@ -348,6 +492,7 @@ def test_train_command(tmp_path: Path) -> None:
         (["data.parquet", "--learner", "cql", "--set", "alpha", "-o", "run"], "name=value"),
         (["data.parquet", "--learner", "td3_bc", "-o", "run"], "for continuous actions"),
         (["data.parquet", "--learner", "cql", "--steps", "0", "-o", "run"], "at least 1"),
+        (["data.parquet", "--learner", "cql", "--steps", "5", "-o", "data.parquet"], "is a file; name a folder"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
