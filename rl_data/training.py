@@ -267,7 +267,7 @@ def _description(  # noqa: PLR0917  # the arrays and settings of one step, in it
         "settings": asdict(settings),
         "init_from": None if init_from is None else str(init_from),
         "freeze": list(freeze),
-        "data": {"rows": rows.rows, "episodes": len(rows.offsets) - 1, "sha256": fingerprint(rows)},
+        "data": {"rows": rows.rows, "episodes": rows.episodes, "sha256": fingerprint(rows)},
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
     }
 
