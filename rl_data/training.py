@@ -99,6 +99,7 @@ def train(
     resume: bool = False,
     init_from: Path | None = None,
     freeze: Sequence[str] = (),
+    held_out: Mapping[str, Any] | None = None,
     report: Callable[[Mapping[str, float]], None] | None = None,
     probe: Callable[[Learner, int], None] | None = None,
 ) -> Trained:
@@ -113,6 +114,7 @@ def train(
         resume: go on from the last checkpoint of `run`; there must be the same data and options.
         init_from: a run whose weights to start from, where names and shapes fit.
         freeze: layers that shall not learn, by the beginning of their names.
+        held_out: which episodes `data` lack, for `config.json`; see `rl_data.held_out`.
         report: called with each entry of the metrics.
         probe: called with the learner and the steps made, as often as `report`: to let the policy act in between. It
             must not change the learner; what it draws changes nothing of the training.
@@ -139,7 +141,10 @@ def train(
     start = 0
     history: list[Mapping[str, float]] = []
     if run is not None:
-        start, history = _open_run(run, _description(name, learner, settings, rows, init_from, freeze), resume)
+        description = _description(name, learner, settings, rows, init_from, freeze)
+        if held_out is not None:
+            description["data"]["held_out"] = dict(held_out)
+        start, history = _open_run(run, description, resume)
         if start:
             checkpoints.restore(learner, checkpoints.read_checkpoint(run), run)
     prepared = learner.prepare(rows)
