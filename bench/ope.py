@@ -63,7 +63,7 @@ def main() -> None:
     parser.add_argument("--env", action="append", choices=sorted({task.env_id for task in TASKS}))
     parser.add_argument("--gamma", action="append", type=float, choices=sorted({task.gamma for task in TASKS}))
     parser.add_argument("--data", action="append", choices=["mixed", "random"])
-    parser.add_argument("--steps", type=int, default=3_000, help="updates of FQE")
+    parser.add_argument("--steps", type=int, default=FQEConfig().steps, help="updates of FQE")
     parser.add_argument("--refits", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path)
@@ -86,7 +86,7 @@ def main() -> None:
         print(f"{task.env_id}, discount {task.gamma:g}:", "true returns", discounted.round(1).tolist(), flush=True)
         for name in options.data or task.datasets:
             data = dataset(task, name, policies, options.seed)
-            fqe = FQEConfig(steps=options.steps, batch=256, seed=options.seed)
+            fqe = FQEConfig(steps=options.steps, seed=options.seed)
             config = EvaluationConfig(gamma=task.gamma, refits=options.refits, fqe=fqe, seed=options.seed)
             started = time.perf_counter()
             evaluations = []
