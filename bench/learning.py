@@ -119,7 +119,8 @@ class Ours:
         bounds = (None, None) if t["actions"].ndim == 1 else ((-1.0,) * k, (1.0,) * k)
         rows = Transitions(
             t["observations"], t["actions"], t["rewards"], t["observations"].roll(-1, 0), t["terminals"],
-            torch.zeros(ROWS, dtype=torch.bool), torch.arange(0, ROWS + 1, 100), Problem(8, k == 4, k, *bounds),
+            torch.zeros(ROWS, dtype=torch.bool), torch.arange(0, ROWS + 1, 100),
+            torch.arange(ROWS // 100), torch.ones(ROWS // 100, dtype=torch.bool), Problem(8, k == 4, k, *bounds),
         )  # fmt: skip
         self.learner = create(name, rows.problem, {"network": {"width": WIDTH}})
         prepared = self.learner.prepare(rows)

@@ -22,6 +22,13 @@ def train(
     ends: Annotated[
         str | None, typer.Option(help="terminated or truncated: what an end means where the data cannot tell.")
     ] = None,
+    held_out: Annotated[
+        float,
+        typer.Option(min=0.0, max=0.9, help="Share of episodes not to learn from; `evaluate` takes these of the data."),
+    ] = 0.0,
+    held_out_seed: Annotated[
+        int, typer.Option(min=0, help="Which episodes: the same for runs with different --seed.")
+    ] = 0,
     init_from: Annotated[Path | None, typer.Option(help="A run whose weights to start from, where they fit.")] = None,
     freeze: Annotated[
         list[str] | None, typer.Option(help="Layers that shall not learn, such as policy.0; repeatable.")
@@ -33,6 +40,7 @@ def train(
     """Learn a policy from trajectories."""
     from rl_data.cli import say
     from rl_data.formats import read
+    from rl_data.held_out import hold_out
     from rl_data.learners import learner_class
     from rl_data.settings import from_plain, parse_options
     from rl_data.training import Settings
@@ -41,7 +49,11 @@ def train(
 
     config: Any = from_plain(learner_class(learner).CONFIG, parse_options(option or []))
     settings = Settings(steps, batch_size, seed, device, log_every, checkpoint_every)
-    rows = transitions(read(data), ends=ends)
+    source, held = read(data), None
+    if held_out:
+        source, held = hold_out(source, held_out, seed=held_out_seed, ends=ends)
+        say(f"held out: {len(held['episodes']):,} of {len(held['episodes']) + source.episodes:,} episodes")
+    rows = transitions(source, ends=ends)
     for note in rows.notes:
         say(f"note: {note}")
 
@@ -58,6 +70,7 @@ def train(
         resume=resume,
         init_from=init_from,
         freeze=freeze or (),
+        held_out=held,
         report=report,
     )
     for note in trained.notes[len(rows.notes) :]:

@@ -100,6 +100,7 @@ def train(
     resume: bool = False,
     init_from: Path | None = None,
     freeze: Sequence[str] = (),
+    held_out: Mapping[str, Any] | None = None,
     report: Callable[[Mapping[str, float]], None] | None = None,
     probe: Callable[[Learner, int], None] | None = None,
 ) -> Trained:
@@ -114,6 +115,7 @@ def train(
         resume: go on from the last checkpoint of `run`; there must be the same data and options.
         init_from: a run whose weights to start from, where names and shapes fit.
         freeze: layers that shall not learn, by the beginning of their names.
+        held_out: which episodes `data` lack, for `config.json`; see `rl_data.held_out`.
         report: called with each entry of the metrics.
         probe: called with the learner and the steps made, as often as `report`: to let the policy act in between. It
             must not change the learner; what it draws changes nothing of the training.
@@ -141,7 +143,10 @@ def train(
     start = 0
     history: list[Mapping[str, float]] = []
     if run is not None:
-        start, history = _open_run(run, _description(name, learner, settings, rows, init_from, freeze), resume)
+        description = _description(name, learner, settings, rows, init_from, freeze)
+        if held_out is not None:
+            description["data"]["held_out"] = dict(held_out)
+        start, history = _open_run(run, description, resume)
         if start:
             checkpoints.restore(learner, checkpoints.read_checkpoint(run), run)
     prepared = learner.prepare(rows)
@@ -277,7 +282,7 @@ def _description(  # noqa: PLR0917  # the arrays and settings of one step, in it
         "settings": asdict(settings),
         "init_from": None if init_from is None else str(init_from),
         "freeze": list(freeze),
-        "data": {"rows": rows.rows, "episodes": len(rows.offsets) - 1, "sha256": fingerprint(rows)},
+        "data": {"rows": rows.rows, "episodes": rows.episodes, "sha256": fingerprint(rows)},
         "versions": {"torch": torch.__version__, "python": platform.python_version()},
     }
 

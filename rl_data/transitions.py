@@ -6,6 +6,10 @@
     anything else                         unknown: the row is left out (the last row of a truncated episode, a gap)
 
 A next observation is never made up: neither the row's own nor the next episode's first stands in for it.
+
+A gap or a flag inside an episode breaks it into stretches. What is carried from row to row (advantages, ratios,
+discounts, a next action) ends with a stretch; what belongs to an episode (its return, on which side of a split it lies)
+goes by `Transitions.episode_of_stretch`.
 """
 
 from __future__ import annotations
@@ -51,8 +55,10 @@ class Transitions:
         rewards: float32[N]; zeros where the data have none (`has_rewards` is False).
         next_observations: float32[N, d]; zeros at terminated rows, where it does not matter.
         terminated: bool[N]
-        truncated: bool[N]: the last row of an episode that did not end there.
-        offsets: int64[E + 1]: the rows of each episode that has any left.
+        truncated: bool[N]: the last row of a stretch that did not end the task.
+        offsets: int64[S + 1]: the rows of each stretch, each row the next step of the one before; S = E without gaps.
+        episode_of_stretch: int64[S]: its episode, 0 .. E - 1, counting those that have any rows left.
+        begins: bool[S]: whether the stretch begins where its episode does.
         problem: what a policy sees and does.
         has_rewards: whether the data have rewards.
         notes: what was left out or looks wrong, in words.
@@ -65,6 +71,8 @@ class Transitions:
     terminated: Tensor
     truncated: Tensor
     offsets: Tensor
+    episode_of_stretch: Tensor
+    begins: Tensor
     problem: Problem
     has_rewards: bool = True
     notes: tuple[str, ...] = ()
@@ -74,13 +82,26 @@ class Transitions:
         """Number of transitions."""
         return len(self.observations)
 
+    @property
+    def episodes(self) -> int:
+        """Number of recorded episodes that have any rows left."""
+        return int(self.episode_of_stretch[-1]) + 1
+
+    @property
+    def episode_of_row(self) -> Tensor:
+        """int64[N]: the recorded episode of each row, whatever gaps are in it."""
+        return torch.repeat_interleave(self.episode_of_stretch, self.offsets.diff())
+
     def to(self, device: torch.device) -> Transitions:
         """Return the same on a device."""
         moved: dict[str, Any] = {name: getattr(self, name).to(device) for name in TENSORS}
         return replace(self, **moved)
 
 
-TENSORS = ("observations", "actions", "rewards", "next_observations", "terminated", "truncated", "offsets")
+TENSORS = (
+    "observations", "actions", "rewards", "next_observations", "terminated", "truncated", "offsets",
+    "episode_of_stretch", "begins",
+)  # fmt: skip
 """The fields of `Transitions` that are tensors."""
 
 
@@ -128,9 +149,7 @@ def transitions(trajectories: Trajectories, *, ends: str | None = None) -> Trans
     kept = terminated | given | follows
     if not kept.any():
         raise DataError(f"{t.provenance.uri}: no row has a next observation: nothing can be learned from it")
-    lengths = np.add.reduceat(kept, t.offsets[:-1][t.lengths > 0])
-    lengths = lengths[lengths > 0]
-    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    offsets, episode, begins = _stretches(t, kept, follows & ~terminated)
     terminated = terminated[kept]
     truncated = np.zeros(len(terminated), dtype=bool)
     truncated[offsets[1:] - 1] = ~terminated[offsets[1:] - 1]
@@ -144,9 +163,11 @@ def transitions(trajectories: Trajectories, *, ends: str | None = None) -> Trans
         _tensor(terminated, np.bool_),
         _tensor(truncated, np.bool_),
         _tensor(offsets, np.int64),
+        _tensor(episode, np.int64),
+        _tensor(begins, np.bool_),
         problem_of(t),
         t.rewards is not None,
-        tuple(_notes(t, kept, last, terminated)),
+        (*_notes(t, kept, last, terminated), *_broken(episode, begins)),
     )
 
 
@@ -177,6 +198,25 @@ def check_finite(t: Trajectories) -> None:
 
 def _tensor(array: NDArray[Any], kind: Any) -> Tensor:
     return torch.from_numpy(np.array(array, dtype=kind))
+
+
+def _stretches(
+    t: Trajectories, kept: NDArray[np.bool_], goes_on: NDArray[np.bool_]
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.bool_]]:
+    """Return offsets, episode of each stretch, and whether the stretch begins where the episode does.
+
+    Args:
+        t: as read.
+        kept: bool[rows of t]: which rows can be used.
+        goes_on: bool[rows of t]: whether the next row is what came of this one.
+    """
+    first = np.ones(t.rows, dtype=bool)
+    first[1:] = ~goes_on[:-1]
+    _, rows, lengths = np.unique(np.cumsum(first)[kept], return_index=True, return_counts=True)
+    offsets = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
+    source = np.flatnonzero(kept)[rows]
+    of_source = t.episode_of_row[source]
+    return offsets, np.unique(of_source, return_inverse=True)[1], source == t.offsets[of_source]
 
 
 def _given(t: Trajectories) -> NDArray[np.bool_]:
@@ -213,4 +253,19 @@ def _notes(t: Trajectories, kept: Any, last: Any, terminated: Any) -> list[str]:
             "no row is terminated: learned values take every episode to go on for ever, which is right only where the "
             "task has no end of its own"
         )
+    return notes
+
+
+def _broken(episode: NDArray[np.int64], begins: NDArray[np.bool_]) -> list[str]:
+    """Say how many episodes gaps and flags inside break, and of how many the beginning is lost."""
+    notes = []
+    stretches = np.bincount(episode)
+    broken, lost = stretches > 1, len(stretches) - int(begins.sum())
+    if broken.any():
+        notes.append(
+            f"{int(broken.sum()):,} episodes are broken by gaps or flags inside, into {int(stretches[broken].sum()):,} "
+            "stretches: nothing is carried from one to the next"
+        )
+    if lost:
+        notes.append(f"{lost:,} episodes lack their first step: they tell nothing of what an episode returns")
     return notes

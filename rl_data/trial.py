@@ -61,7 +61,8 @@ class Outcome:
     Attributes:
         trial: what was done.
         returns: undiscounted, of each episode played with the final policy; empty without an environment.
-        discounted: the same with the evaluation's discount, of the softened policy that is evaluated offline.
+        discounted: the same with the evaluation's discount, of the softened policy that is evaluated offline, and past
+            the environment's step limit, as the estimates are.
         curve: (updates, mean return) during training.
         metrics: of the last updates.
         estimates: `PolicyEvaluation.to_json()`; None where nothing was held out or it was not possible.
@@ -248,8 +249,9 @@ def _estimates(learner: Any, trial: Trial) -> tuple[Mapping[str, Any] | None, tu
         return None, (), (f"the held-out episodes cannot evaluate it: {error}",)
     if trial.environment is None:
         return found, (), ()
-    played = rollout(trial.environment, soft, episodes=trial.episodes, gamma=config.gamma, seed=30_000)
-    return found, tuple(played.discounted.tolist()), ()
+    played = rollout(trial.environment, soft, episodes=trial.episodes, gamma=config.gamma, seed=30_000, past_limit=True)
+    lacking = () if played.complete else (f"what the evaluated policy really gets: {played.words}",)
+    return found, tuple(played.discounted.tolist()), lacking
 
 
 def _gamma(learner: Any) -> float:

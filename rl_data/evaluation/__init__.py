@@ -7,5 +7,6 @@ importance               WIS, PDIS, doubly robust, effective sample size
 coverage                 share of the policy's actions that the data never tried
 behaviour                who recorded the data: its log-probabilities, given or estimated
 bootstrap                intervals over episodes; IQM and stratified intervals
+fitting                  whether policy, data and environment are of one size
 rollout                  the truth, where there is an environment
 """

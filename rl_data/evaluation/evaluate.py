@@ -7,13 +7,16 @@
 5. Intervals from the spread of the episodes and that of the critics.
 6. Publish effective sample size, share clipped, out-of-distribution share, start values against logged returns.
 7. Refuse a number where these say so; rank, or say nothing.
+
+What is estimated is the discounted return in the task itself, without the recording's time limit: critics look past the
+end of an episode that was cut. WIS and PDIS see logged steps only; where what is missing is not small, they only rank.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,7 @@ from rl_data.evaluation.behaviour import Behaviour, behaviour
 from rl_data.evaluation.bootstrap import critics_interval, mean_interval, percentiles, resamples
 from rl_data.evaluation.coverage import out_of_distribution
 from rl_data.evaluation.evaluation import Evaluation, Interval, Trust
+from rl_data.evaluation.fitting import fitted
 from rl_data.evaluation.fqe import FQEConfig, Values, bounds, fit
 from rl_data.evaluation.gae_returns import episode_returns, fold_weights, held_out
 from rl_data.evaluation.logged import Logged, logged
@@ -52,6 +56,8 @@ class EvaluationConfig:
             shows whether it is right.
         most_weight_error: if the mean weight of whole episodes, which is 1 if they were enough, is off by more, what is
             missing are rare episodes with large weights, and importance-weighted numbers are refused.
+        most_missing_tail: WIS and PDIS see nothing of what follows a cut, which is gamma^T of the discounted future; if
+            that is more on average over the episodes, their numbers are refused.
         most_out_of_distribution: a larger share of untried actions, and numbers of the critic are refused; 0.05 is what
             the data themselves have.
         most_calibration_error: of an estimated behaviour policy, beyond which ratios are refused.
@@ -73,6 +79,7 @@ class EvaluationConfig:
     level: float = 0.95
     least_ess: float = 10.0
     most_weight_error: float = 0.25
+    most_missing_tail: float = 0.02
     most_out_of_distribution: float = 0.20
     most_calibration_error: float = 0.10
     behaviour_steps: int = 2_000
@@ -104,8 +111,9 @@ class PolicyEvaluation:
         plain: GAE(lambda) without ratios: what is left if one forgets them. For comparison only.
         curve: GAE by lambda: bias falls and variance grows from 0 to 1.
         behaviour_estimated: whether the behaviour policy was estimated.
-        behaviour_return: Evaluation of the logged returns themselves, discounted.
+        behaviour_return: Evaluation of the logged returns themselves, discounted, as far as they were recorded.
         diagnostics: shared by all, by name.
+        notes: what was left out of the data or looks wrong, in words.
     """
 
     gae: Evaluation
@@ -118,6 +126,7 @@ class PolicyEvaluation:
     behaviour_estimated: bool
     behaviour_return: Evaluation
     diagnostics: Mapping[str, float]
+    notes: tuple[str, ...] = ()
 
     @property
     def headline(self) -> Evaluation:
@@ -131,6 +140,7 @@ class PolicyEvaluation:
         found["headline"] = self.headline.method
         found["curve"] = [point.to_json() for point in self.curve]
         found["behaviour_estimated"] = self.behaviour_estimated
+        found["notes"] = list(self.notes)
         found["diagnostics"] = {name: value for name, value in self.diagnostics.items() if math.isfinite(value)}
         return found
 
@@ -150,23 +160,23 @@ def evaluate(
 
     Raises:
         DataError: the data cannot be evaluated on.
-        SettingsError: the policy's actions are not of the data's kind.
+        SettingsError: the policy was made for observations or actions of another size or kind.
     """
     config = config or EvaluationConfig()
     data = logged(trajectories, ends=ends)
-    if policy.discrete != data.rows.problem.discrete:
-        kinds = ("choices", "vectors") if policy.discrete else ("vectors", "choices")
-        raise SettingsError(f"the policy's actions are {kinds[0]}, the data's are {kinds[1]}")
+    policy, problem, notes = fitted(policy, data.rows)
+    data = replace(data, rows=replace(data.rows, problem=problem, notes=(*data.rows.notes, *notes)))
     draws = np.random.default_rng(config.seed)
     folds = min(config.folds, data.episodes // 2)
     fold_of_episode = draws.permutation(np.arange(data.episodes) % folds)
     resampled = np.ones((1, data.episodes))
     if config.refits > 1:
         resampled = resamples(data.episodes, config.refits, draws)
-    weights = fold_weights(fold_of_episode, folds, resampled)
+    weights = fold_weights(fold_of_episode, folds, resampled)[:, data.episode_of_stretch]
     values = fit(data.rows, policy, torch.from_numpy(weights), gamma=config.gamma, config=config.fqe)
     known = behaviour(data, fold_of_episode, steps=config.behaviour_steps, seed=config.seed)
-    return _Estimators(data, values, fold_of_episode, folds, known, config).all(policy)
+    fold_of_stretch = fold_of_episode[data.episode_of_stretch]
+    return _Estimators(data, values, fold_of_stretch, folds, known, policy.deterministic, config).all(policy)
 
 
 def ratios_of(data: Logged, policy: Policy, known: Behaviour) -> Floats | None:
@@ -187,20 +197,21 @@ class _Estimators:
 
     data: Logged
     values: Values
-    fold_of_episode: NDArray[np.int64]
+    fold_of_stretch: NDArray[np.int64]
     folds: int
     known: Behaviour
+    greedy: bool
     config: EvaluationConfig
 
     def all(self, policy: Policy) -> PolicyEvaluation:
         config, data = self.config, self.data
         ratios = ratios_of(data, policy, self.known)
-        start_values = held_out(self.values.v.numpy()[:, data.offsets[:-1]], self.fold_of_episode, self.folds)
-        logged_returns = importance.episode_sums(
-            data.rewards * importance.discounts(data.offsets, config.gamma), data.offsets
-        )
+        start_values = self._by_critic(self.values.v.numpy()[:, data.offsets[:-1]])
+        logged_returns = self._logged_returns()
+        tails = data.missing_tails(config.gamma)
         shared = {
-            "episodes": float(data.episodes),
+            "episodes": float(len(data.starts)),
+            "missing_tail": float(tails.mean()),
             "out_of_distribution": out_of_distribution(data.rows, policy, seed=config.seed),
             "start_value_low": float(start_values.mean(0).min()),
             "start_value_high": float(start_values.mean(0).max()),
@@ -210,14 +221,13 @@ class _Estimators:
             "calibration_error": self.known.calibration_error,
         }
         if ratios is not None:
-            whole = importance.episode_weights(ratios, data.offsets)
-            shared["ess"] = importance.effective_sample_size(whole)
-        critic_reasons = self._critic_reasons(shared, float(start_values.mean()))
+            shared["ess"] = importance.effective_sample_size(self._weights(ratios))
+        critic_reasons = self._critic_reasons(shared, float(start_values.mean()), self._possible(logged_returns, tails))
         curve = tuple(self.gae(ratios, lam, shared, critic_reasons) for lam in CURVE)
         return PolicyEvaluation(
             gae=self.gae(ratios, config.lam, shared, critic_reasons),
             fqe=self._from_critics("fqe", start_values, critic_reasons, {}, {}),
-            **self._importance(ratios),
+            **self._importance(ratios, shared, critic_reasons),
             plain=self._plain(),
             curve=curve,
             behaviour_estimated=self.known.estimated,
@@ -225,7 +235,27 @@ class _Estimators:
                 "logged", float(logged_returns.mean()), mean_interval(logged_returns, self._draws()), config.gamma
             ),
             diagnostics=shared,
+            notes=data.rows.notes,
         )
+
+    def _by_critic(self, by_member: Floats) -> Floats:
+        """Return the value of each episode by the critics that did not see it, float64[R, E], of float64[M, S]."""
+        return held_out(by_member, self.fold_of_stretch, self.folds)[:, self.data.starts]
+
+    def _weights(self, ratios: Floats, horizon: int | None = None) -> Floats:
+        """Return the product of the ratios of each episode, float64[E]."""
+        return importance.episode_weights(ratios, self.data.offsets, horizon)[self.data.starts]
+
+    def _logged_returns(self) -> Floats:
+        """Return the discounted return of each episode as far as it was recorded, float64[E]."""
+        offsets = self.data.offsets
+        discounted = self.data.rewards * importance.discounts(offsets, self.config.gamma)
+        return importance.episode_sums(discounted, offsets)[self.data.starts]
+
+    def _possible(self, logged_returns: Floats, tails: Floats) -> tuple[float, float]:
+        """Return the least and the largest return that the episodes can have had, whatever followed where cut."""
+        low, high = bounds(self.data.rows, self.config.gamma)
+        return float((logged_returns + tails * low).min()), float((logged_returns + tails * high).max())
 
     def gae(
         self, ratios: Floats | None, lam: float, shared: Mapping[str, float], critic_reasons: tuple[str, ...]
@@ -240,7 +270,7 @@ class _Estimators:
         )
         used = np.minimum(ratios, config.clip_c)
         horizon = math.ceil(1.0 / max(1.0 - config.gamma * lam, 1e-3))
-        ahead = importance.effective_sample_size(importance.episode_weights(used, self.data.offsets, horizon))
+        ahead = importance.effective_sample_size(self._weights(used, horizon))
         diagnostics = {
             "ess": shared["ess"],
             "ess_within_horizon": ahead,
@@ -250,24 +280,23 @@ class _Estimators:
             "mean_ratio": float(ratios.mean()),
         }
         reasons = [*critic_reasons, *self.known.reasons(config.most_calibration_error)]
-        by_critic = held_out(by_member, self.fold_of_episode, self.folds)
-        return self._from_critics("gae", by_critic, tuple(reasons), settings, diagnostics)
+        return self._from_critics("gae", self._by_critic(by_member), tuple(reasons), settings, diagnostics)
 
     def _plain(self) -> Evaluation:
         ones = np.ones(self.data.rows.rows)
         by_member = episode_returns(
             self.data, ones, self.values, gamma=self.config.gamma, lam=self.config.lam, baseline="v"
         )
-        by_critic = held_out(by_member, self.fold_of_episode, self.folds)
         reason = "without ratios it tells the return of whoever recorded the data, not of the policy"
-        return self._from_critics("plain", by_critic, (reason,), {"lam": self.config.lam}, {})
+        return self._from_critics("plain", self._by_critic(by_member), (reason,), {"lam": self.config.lam}, {})
 
-    def _importance(self, ratios: Floats | None) -> dict[str, Evaluation]:
+    def _importance(
+        self, ratios: Floats | None, shared: Mapping[str, float], critic_reasons: tuple[str, ...]
+    ) -> dict[str, Evaluation]:
         config, data = self.config, self.data
         if ratios is None:
             return {name: _nothing(name, config.gamma, NO_DENSITY, {}) for name in ("wis", "pdis", "dr")}
-        weights = importance.episode_weights(ratios, data.offsets)
-        ess = importance.effective_sample_size(weights)
+        weights, ess = self._weights(ratios), shared["ess"]
         mean_weight = float(weights.mean())
         diagnostics = {
             "ess": ess,
@@ -281,55 +310,60 @@ class _Estimators:
                 "would see are missing"
             )
         if ess < config.least_ess:
-            reasons.append(_few(ess, config.least_ess))
-        cut = float(data.rows.truncated[data.rows.offsets[1:] - 1].double().mean())
-        if cut > 0.05 and data.step_limit is None:
-            reasons.append(f"{cut:.0%} of the episodes were cut, and what they would have returned later is missing")
-        trust = Trust.RANK if reasons else Trust.NUMBER
-        if ess == 0.0:
-            trust = Trust.NOTHING
-        returns = importance.episode_sums(data.rewards * importance.discounts(data.offsets, config.gamma), data.offsets)
-        drawn = resamples(data.episodes, config.replicates, self._draws())
+            reasons.append(self._few(ess))
+        # beyond a cut WIS and PDIS see nothing, and doubly robust has the critic's word only
+        cut = shared["missing_tail"] > config.most_missing_tail
+        seen = (*reasons, _missing(shared["missing_tail"], config.most_missing_tail)) if cut else tuple(reasons)
+        trusted = (*reasons, *(reason for reason in critic_reasons if reason not in reasons)) if cut else tuple(reasons)
+        drawn = resamples(len(weights), config.replicates, self._draws())
         scaled = weights / max(weights.max(), 1e-300)
         totals = drawn @ scaled
+        returns = self._logged_returns()
         replicates = (drawn @ (scaled * returns))[totals > 0] / totals[totals > 0]
         wis = Evaluation(
             "wis",
             importance.weighted_mean(weights, returns),
             percentiles(replicates, config.level) if len(replicates) else None,
             config.gamma,
-            trust,
-            tuple(reasons),
+            _trust(ess, seen),
+            seen,
             {},
             diagnostics,
         )
-        per_decision = importance.per_decision(data.rewards, ratios, data.offsets, gamma=config.gamma)
+        per_decision = importance.per_decision(data.rewards, ratios, data.offsets, gamma=config.gamma)[data.starts]
         by_member = episode_returns(data, ratios, self.values, gamma=config.gamma, lam=1.0)
-        robust = held_out(by_member, self.fold_of_episode, self.folds)
-        interval = percentiles(drawn @ per_decision / data.episodes, config.level)
-        rest: Any = (config.gamma, trust, tuple(reasons), {}, diagnostics)
-        dr = critics_interval(robust, level=config.level)
+        robust = self._by_critic(by_member)
+        interval = percentiles(drawn @ per_decision / len(weights), config.level)
+
+        def told(name: str, values: Floats, interval: Interval, reasons: tuple[str, ...]) -> Evaluation:
+            trust = _trust(ess, reasons)
+            return Evaluation(name, float(values.mean()), interval, config.gamma, trust, reasons, {}, diagnostics)
+
         return {
             "wis": wis,
-            "pdis": Evaluation("pdis", float(per_decision.mean()), interval, *rest),
-            "dr": Evaluation("dr", float(robust.mean()), dr, *rest),
+            "pdis": told("pdis", per_decision, interval, seen),
+            "dr": told("dr", robust, critics_interval(robust, level=config.level), trusted),
         }
 
-    def _critic_reasons(self, shared: Mapping[str, float], value: float) -> tuple[str, ...]:
+    def _critic_reasons(
+        self, shared: Mapping[str, float], value: float, possible: tuple[float, float]
+    ) -> tuple[str, ...]:
         found = []
         share, limit = shared["out_of_distribution"], self.config.most_out_of_distribution
         if share > limit:
             found.append(
                 f"{share:.0%} of the policy's actions are unlike any in the data (limit {limit:.0%}, the data's own 5%)"
             )
-        low, high = shared["logged_return_low"], shared["logged_return_high"]
+        low, high = possible
         if not low <= value <= high:
             found.append(
                 f"the critic's value {value:.4g} lies outside of all logged returns ({low:.4g} to {high:.4g}): it is "
                 "extrapolated"
             )
-        if shared.get("ess", math.inf) < self.config.least_ess:
-            found.append(_few(shared["ess"], self.config.least_ess))
+        if "ess" not in shared:
+            found.append(NO_OVERLAP)
+        elif shared["ess"] < self.config.least_ess:
+            found.append(self._few(shared["ess"]))
         return tuple(found)
 
     def _from_critics(
@@ -354,13 +388,21 @@ class _Estimators:
             trust, reasons = Trust.NOTHING, (*reasons, "the estimate is not finite")
         return Evaluation(method, estimate, interval, self.config.gamma, trust, reasons, settings, diagnostics)
 
+    def _few(self, ess: float) -> str:
+        said = f"the logged episodes count as {ess:.1f} episodes of the policy (limit {self.config.least_ess:g})"
+        return said + ("; it always takes one action: evaluate a softened one (--soften 0.1)" if self.greedy else "")
+
     def _draws(self) -> np.random.Generator:
         return np.random.default_rng([self.config.seed, 1])
 
 
 NO_DENSITY = (
     "the policy is deterministic with continuous actions, so that it has no importance ratios; evaluate a softened one "
-    "(GaussianSoft), or look at FQE"
+    "(--soften 0.1)"
+)
+NO_OVERLAP = (
+    "the policy is deterministic with continuous actions, so that nothing tells how many episodes of the policy the "
+    "logged ones count as, and whether its critic is right; evaluate a softened one (--soften 0.1)"
 )
 
 
@@ -368,5 +410,14 @@ def _nothing(method: str, gamma: float, reason: str, settings: Mapping[str, floa
     return Evaluation(method, float("nan"), None, gamma, Trust.NOTHING, (reason,), settings)
 
 
-def _few(ess: float, limit: float) -> str:
-    return f"the logged episodes count as {ess:.1f} episodes of the policy (limit {limit:g})"
+def _trust(ess: float, reasons: tuple[str, ...]) -> Trust:
+    if ess == 0.0:
+        return Trust.NOTHING
+    return Trust.RANK if reasons else Trust.NUMBER
+
+
+def _missing(tail: float, limit: float) -> str:
+    return (
+        f"{tail:.0%} of the discounted future lies beyond where the episodes were cut (limit {limit:.0%}), which "
+        "logged steps alone do not show; FQE and GAE look past it"
+    )

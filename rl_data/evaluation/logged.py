@@ -6,7 +6,6 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
-from torch import Tensor
 
 from rl_data.errors import DataError
 from rl_data.trajectories import Trajectories
@@ -17,35 +16,48 @@ from rl_data.transitions import Transitions, transitions
 class Logged:
     """Held-out episodes.
 
+    A stretch (see `rl_data.transitions`) is an episode, or what a gap left of one. Critics learn from all of them; only
+    those that begin where their episode does tell what an episode returns. A stretch that a gap ended is one that was
+    cut.
+
     Attributes:
-        rows: the transitions whose next observation is known.
+        rows: the transitions whose next observation is known; S stretches of E episodes.
         log_prob: float64[N], the behaviour policy's, as the data have it; None where they do not.
-        step_limit: the environment's longest episode; None when unknown.
     """
 
     rows: Transitions
     log_prob: NDArray[np.float64] | None
-    step_limit: int | None = None
 
     @property
     def offsets(self) -> NDArray[np.int64]:
-        """int64[E + 1]."""
+        """int64[S + 1]."""
         return np.asarray(self.rows.offsets.numpy())
 
     @property
     def episodes(self) -> int:
         """Number of episodes."""
-        return len(self.rows.offsets) - 1
+        return self.rows.episodes
+
+    @property
+    def episode_of_stretch(self) -> NDArray[np.int64]:
+        """int64[S]."""
+        return np.asarray(self.rows.episode_of_stretch.numpy())
 
     @property
     def episode_of_row(self) -> NDArray[np.int64]:
         """int64[N]."""
-        return np.repeat(np.arange(self.episodes), np.diff(self.offsets))
+        return np.asarray(self.rows.episode_of_row.numpy())
 
     @property
-    def first(self) -> Tensor:
-        """int64[E]: the first row of each episode."""
-        return self.rows.offsets[:-1]
+    def starts(self) -> NDArray[np.int64]:
+        """int64[<= E]: the stretches that begin where their episode does."""
+        return np.flatnonzero(self.rows.begins.numpy())
+
+    def missing_tails(self, gamma: float) -> NDArray[np.float64]:
+        """Return how much of the discounted future lies beyond each of `starts`: gamma^T where cut, 0 where over."""
+        lengths = np.diff(self.offsets)[self.starts]
+        cut = self.rows.truncated.numpy()[self.offsets[1:][self.starts] - 1]
+        return np.where(cut, gamma ** lengths.astype(np.float64), 0.0)
 
     @property
     def rewards(self) -> NDArray[np.float64]:
@@ -63,8 +75,11 @@ def logged(trajectories: Trajectories, *, ends: str | None = None) -> Logged:
     if trajectories.rewards is None:
         raise DataError(f"{uri}: without rewards no return can be estimated")
     rows = transitions(trajectories, ends=ends)
-    if len(rows.offsets) - 1 < 4:
-        raise DataError(f"{uri}: {len(rows.offsets) - 1} episodes are too few: folds and intervals need at least 4")
+    begun = int(rows.begins.sum())
+    if begun < 4:
+        raise DataError(
+            f"{uri}: {begun} episodes with their beginning are too few: folds and intervals need at least 4"
+        )
     log_prob = None
     if trajectories.behaviour_log_prob is not None:
         if np.isnan(trajectories.behaviour_log_prob).any() or (trajectories.behaviour_log_prob == np.inf).any():
@@ -72,4 +87,4 @@ def logged(trajectories: Trajectories, *, ends: str | None = None) -> Logged:
         # the same rows are left out as of the rewards, since they go the same way
         kept = transitions(replace(trajectories, rewards=trajectories.behaviour_log_prob.clip(-80.0)), ends=ends)
         log_prob = kept.rewards.double().numpy()
-    return Logged(rows, log_prob, trajectories.step_limit)
+    return Logged(rows, log_prob)

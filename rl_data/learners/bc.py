@@ -59,11 +59,10 @@ class BC(StochasticPolicy):
 
     def best_rows(self, data: Transitions) -> Tensor:
         """Return the rows of the episodes with the highest returns, int64[M]."""
-        lengths = data.offsets.diff()
-        episode = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
-        returns = torch.zeros(len(lengths), dtype=torch.float64, device=lengths.device)
+        episode = data.episode_of_row  # gaps or not: half of an episode has not half of its return
+        returns = torch.zeros(data.episodes, dtype=torch.float64, device=episode.device)
         returns.index_add_(0, episode, data.rewards.double())
-        best = returns.topk(max(1, math.ceil(self.config.top_share * len(lengths)))).indices
+        best = returns.topk(max(1, math.ceil(self.config.top_share * data.episodes))).indices
         return torch.isin(episode, best).nonzero().squeeze(1)
 
     def build_optimisers(self, steps: int) -> None:

@@ -93,8 +93,7 @@ class PPO(StochasticPolicy):
 
     def prepare(self, data: Transitions) -> Prepared:
         """Add each row's place and next action; hold episodes out for the gate."""
-        lengths = data.offsets.diff()
-        episode = torch.repeat_interleave(torch.arange(len(lengths), device=lengths.device), lengths)
+        episode = data.episode_of_row
         every = round(1.0 / self.config.held_out)
         held = episode % every == every - 1
         if not held.any():  # so few episodes that the gate has to look at those it learns from

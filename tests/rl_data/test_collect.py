@@ -100,7 +100,7 @@ def test_rollouts_are_recordings_of_the_policy() -> None:
 
 
 def test_a_policy_of_other_observations_is_refused() -> None:
-    with pytest.raises(SettingsError, match="does not fit Acrobot-v1"):
+    with pytest.raises(SettingsError, match=r"does not fit Acrobot-v1|those of Acrobot-v1"):
         rollout("Acrobot-v1", Categorical(4, 2, (8,)), episodes=1)
 
 
@@ -137,7 +137,7 @@ def test_command_collect_train_evaluate(tmp_path: Path) -> None:
     assert next(point["settings"]["lam"] for point in found["curve"]) == 0.0
     done = run("evaluate", str(folder), str(data), *quick)
     assert done.returncode == 0, done.stderr
-    assert "GAE by lambda" in done.stdout
+    assert "based on: " in done.stdout
 
 
 @pytest.mark.parametrize("name", ["no/folder/x.parquet", "x.csv"])

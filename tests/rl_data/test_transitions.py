@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -11,7 +12,9 @@ pytest.importorskip("torch", reason="needs the extra rl")
 import numpy as np
 import torch
 
+from rl_data.checkpoints import create
 from rl_data.errors import DataError
+from rl_data.gae import advantages
 from rl_data.trajectories import Space, Trajectories
 from rl_data.transitions import problem_of, transitions
 from tests.rl_data.small_tasks import chain, pointing, trajectories
@@ -67,6 +70,66 @@ def test_a_cut_inside_an_episode_does_not_lead_into_the_next_row() -> None:
     rows = transitions(two_episodes(truncated=truncated))
     assert rows.observations[:, 0].tolist() == [1, 2, 10, 11]
     assert data.rows == 5
+
+
+def broken(steps: list[int], **changes: Any) -> Trajectories:
+    """Return one episode of six rows with these step numbers, rewards 0 0 0 0 100 100, ending terminated."""
+    whole = {"observations": np.arange(7.0)[:, None], "actions": [0, 1, 0, 1, 0, 1], "terminated": True}
+    data = trajectories([{**whole, "rewards": [0, 0, 0, 0, 100, 100]}], Space("discrete", 2), **changes)
+    return replace(data, steps=np.array(steps, np.int32))
+
+
+def test_a_gap_breaks_an_episode_into_stretches() -> None:
+    # domain: an episode whose recorder dropped steps 3 to 6; what came after tells nothing of what came before
+    rows = transitions(broken([0, 1, 2, 7, 8, 9]))
+    assert rows.observations[:, 0].tolist() == [0, 1, 3, 4, 5]
+    assert rows.offsets.tolist() == [0, 2, 5]
+    assert rows.truncated.tolist() == [False, True, False, False, False]
+    assert (rows.episode_of_stretch.tolist(), rows.begins.tolist()) == ([0, 0], [True, False])
+    assert (rows.episodes, rows.episode_of_row.tolist()) == (1, [0] * 5)
+    assert rows.notes[-1] == (
+        "1 episodes are broken by gaps or flags inside, into 2 stretches: nothing is carried from one to the next"
+    )
+
+
+def test_no_advantage_crosses_a_gap() -> None:
+    rows, zero = transitions(broken([0, 1, 2, 7, 8, 9])), torch.zeros(5)
+    found = advantages(rows.rewards, zero, zero, rows.terminated, rows.truncated, rows.offsets, gamma=1.0, lam=1.0)
+    assert found.tolist() == [0, 0, 200, 200, 100]
+
+
+@pytest.mark.parametrize("flag", ["terminated", "truncated"])
+def test_a_flag_inside_breaks_an_episode_also_where_every_next_observation_is_given(flag: str) -> None:
+    flags = np.array([False, False, True, False, False, True])
+    given = {"next_observations": np.arange(1.0, 7.0, dtype=np.float32)[:, None], "has_next": np.ones(6, bool)}
+    rows = transitions(broken([0, 1, 2, 3, 4, 5], **given, **{flag: flags}))
+    assert rows.offsets.tolist() == [0, 3, 6]
+    assert rows.truncated[2].item() is (flag == "truncated")
+
+
+def test_a_step_number_that_jumps_breaks_an_episode_though_the_next_observation_is_given() -> None:
+    given = {"next_observations": np.arange(1.0, 7.0, dtype=np.float32)[:, None], "has_next": np.ones(6, bool)}
+    rows = transitions(broken([0, 1, 2, 7, 8, 9], **given))
+    assert (rows.rows, rows.offsets.tolist()) == (6, [0, 3, 6])
+
+
+def test_an_episode_without_its_first_step_begins_nowhere() -> None:
+    rows = transitions(broken([0, 2, 3, 4, 5, 6]))
+    assert (rows.offsets.tolist(), rows.begins.tolist()) == ([0, 5], [False])
+    assert any("1 episodes lack their first step" in note for note in rows.notes)
+
+
+def test_the_best_episodes_are_those_of_the_best_returns_not_the_best_halves() -> None:
+    # domain: "10% BC" of data with a gap; half of a good episode must not rank below a whole poor one
+    good = {"observations": np.zeros((7, 1)), "actions": [1] * 6, "rewards": [2] * 6, "terminated": True}
+    poor = {"observations": np.zeros((7, 1)), "actions": [0] * 6, "rewards": [1.5] * 6, "terminated": True}
+    data = trajectories([poor, good], Space("discrete", 2))
+    data.steps[9:] += 4
+    rows = transitions(data)
+    learner = create("bc", rows.problem, {"top_share": 0.5})
+    kept = learner.prepare(rows).rows
+    assert kept is not None
+    assert rows.actions[kept].tolist() == [1] * 5
 
 
 def test_both_flags_are_an_end() -> None:

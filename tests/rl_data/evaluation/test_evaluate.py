@@ -12,12 +12,14 @@ pytest.importorskip("torch", reason="needs the extra rl")
 
 import numpy as np
 
+from rl_data.checkpoints import create
 from rl_data.errors import DataError, SettingsError
 from rl_data.evaluation.evaluate import CURVE, EvaluationConfig, PolicyEvaluation, evaluate
 from rl_data.evaluation.evaluation import Evaluation, Interval, Trust
 from rl_data.evaluation.fqe import FQEConfig
 from rl_data.networks import Architecture
-from rl_data.policies import GaussianSoft
+from rl_data.policies import EpsilonSoft, GaussianSoft
+from rl_data.transitions import Problem
 from tests.rl_data.evaluation.test_fqe import Pointing
 from tests.rl_data.small_tasks import pointing
 from tests.rl_data.tabular import Table, random_policy, random_process
@@ -97,8 +99,11 @@ def test_a_deterministic_policy_of_vectors_has_no_ratios_but_a_critic() -> None:
     found = evaluate(data, Pointing(1.0), replace(QUICK, refits=1))
     for one in (found.gae, found.wis, found.pdis, found.dr):
         assert one.trust is Trust.NOTHING
-        assert "GaussianSoft" in one.reasons[0]
+        assert "--soften" in one.reasons[0]
     assert found.headline is found.fqe
+    # without ratios nothing shows whether the critic is right: how many effective episodes there are is unknown
+    assert found.fqe.trust is Trust.RANK
+    assert "--soften" in found.fqe.reasons[-1]
     assert found.behaviour_estimated
 
 
@@ -114,6 +119,49 @@ def test_the_same_seed_gives_the_same_evaluation() -> None:
     data, policy = random_process().record(random_policy(), 20, seed=0), Table(random_policy(seed=1))
     config = replace(QUICK, fqe=replace(QUICK.fqe, steps=20))
     assert evaluate(data, policy, config).to_json() == evaluate(data, policy, config).to_json()
+
+
+def quickly(data: Any, policy: Any) -> PolicyEvaluation:
+    return evaluate(data, policy, replace(QUICK, refits=1, fqe=replace(QUICK.fqe, steps=20)))
+
+
+@pytest.mark.parametrize(
+    ("known", "shown"),
+    [
+        (3, 2),  # the data show fewer choices than the policy has
+        (2, 4),  # the policy knows fewer than the data show
+        (2, 1),  # the data show one: a critic of one output would be stretched over both without a word
+    ],
+)
+def test_there_are_as_many_choices_as_policy_or_data_know(known: int, shown: int) -> None:
+    data = random_process(actions=shown).record(random_policy(actions=shown), 20, seed=0)
+    found = quickly(data, Table(random_policy(actions=known)))
+    assert np.isfinite(found.fqe.estimate)
+    assert found.notes[-1] == (
+        f"the data show {shown} choices of action and the policy knows {known}: the larger number counts"
+    )
+    if known > shown:
+        assert found.diagnostics["out_of_distribution"] > 0.2
+        assert found.fqe.trust is Trust.RANK
+
+
+def test_data_of_another_size_are_refused_in_plain_words() -> None:
+    data = random_process(states=6).record(random_policy(states=6), 20, seed=0)
+    learner = create("bc", Problem(4, True, 2))
+    for policy in (learner, EpsilonSoft(learner, 0.1)):
+        with pytest.raises(SettingsError, match="observations of 4 numbers, and those of the data have 6"):
+            quickly(data, policy)
+    with pytest.raises(SettingsError, match="vectors of 2, the data's of 1"):
+        quickly(pointing(20), create("td3_bc", Problem(1, False, 2, (-1.0, -1.0), (1.0, 1.0))))
+    narrow = pointing(20)  # one number would be stretched to any size
+    with pytest.raises(SettingsError, match="observations of 3 numbers"):
+        quickly(narrow, create("td3_bc", Problem(3, False, 1, (-1.0,), (1.0,))))
+
+
+def test_a_greedy_policy_of_choices_is_told_to_soften() -> None:
+    process = random_process(seed=1, ending=0.02)
+    found = quickly(process.record(random_policy(), 20, seed=0), Table(np.tile([1.0, 0.0], (4, 1))))
+    assert any("it always takes one action: evaluate a softened one (--soften" in r for r in found.fqe.reasons)
 
 
 def changed(**changes: Any) -> Any:
