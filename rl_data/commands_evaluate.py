@@ -98,12 +98,9 @@ def evaluate(
 
 def _policy(run: Path, soften: float) -> Any:
     from rl_data.checkpoints import load
-    from rl_data.policies import EpsilonSoft, GaussianSoft
+    from rl_data.policies import softened
 
-    policy = load(run)
-    if not soften:
-        return policy
-    return EpsilonSoft(policy, soften) if policy.discrete else GaussianSoft(policy, soften)
+    return softened(load(run), soften)
 
 
 def _check_same_learner(runs: Sequence[Path], configs: Sequence[dict[str, Any]]) -> None:

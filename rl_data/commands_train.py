@@ -43,9 +43,8 @@ def train(
     from rl_data.held_out import hold_out
     from rl_data.learners import learner_class
     from rl_data.settings import from_plain, parse_options
-    from rl_data.training import Settings
+    from rl_data.training import Settings, rows_for
     from rl_data.training import train as run_training
-    from rl_data.transitions import transitions
 
     config: Any = from_plain(learner_class(learner).CONFIG, parse_options(option or []))
     settings = Settings(steps, batch_size, seed, device, log_every, checkpoint_every)
@@ -53,7 +52,7 @@ def train(
     if held_out:
         source, held = hold_out(source, held_out, seed=held_out_seed, ends=ends)
         say(f"held out: {len(held['episodes']):,} of {len(held['episodes']) + source.episodes:,} episodes")
-    rows = transitions(source, ends=ends)
+    rows = rows_for(learner, source, ends)
     for note in rows.notes:
         say(f"note: {note}")
 

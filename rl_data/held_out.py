@@ -80,6 +80,7 @@ def _fingerprints(data: Trajectories) -> set[str]:
     """Return the fingerprints that a run can have written of these data, whatever its `--ends` was."""
     found = set()
     for ends in ("terminated", "truncated") if data.terminated is None else (None,):
-        with suppress(DataError):  # what cannot be learned from was not
-            found.add(fingerprint(transitions(data, ends=ends)))
+        for imitation in (False, True):
+            with suppress(DataError):  # what cannot be learned from was not
+                found.add(fingerprint(transitions(data, ends=ends, imitation=imitation)))
     return found

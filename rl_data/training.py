@@ -22,6 +22,7 @@ from torch import Tensor
 from rl_data import checkpoints
 from rl_data.diagnosis import check_values
 from rl_data.errors import CheckpointError, DataError, SettingsError
+from rl_data.learners import learner_class
 from rl_data.learners.base import Batch, Learner, Metrics, Prepared
 from rl_data.outputs import check_folder
 from rl_data.settings import to_plain
@@ -129,7 +130,7 @@ def train(
     settings = settings or Settings()
     if run is not None:
         check_folder(run)
-    rows = data if isinstance(data, Transitions) else transitions(data)
+    rows = data if isinstance(data, Transitions) else rows_for(name, data)
     learner = checkpoints.create(name, rows.problem, config, seed=settings.seed)
     if learner.NEEDS_REWARDS and not rows.has_rewards:
         raise DataError(f"the data have no rewards: {name} cannot learn from them; bc can")
@@ -144,8 +145,7 @@ def train(
     history: list[Mapping[str, float]] = []
     if run is not None:
         description = _description(name, learner, settings, rows, init_from, freeze)
-        if held_out is not None:
-            description["data"]["held_out"] = dict(held_out)
+        description["data"] |= {} if held_out is None else {"held_out": dict(held_out)}
         start, history = _open_run(run, description, resume)
         if start:
             checkpoints.restore(learner, checkpoints.read_checkpoint(run), run)
@@ -164,6 +164,16 @@ def train(
             if steps % settings.checkpoint_every == 0 or steps == settings.steps or learner.finished():
                 checkpoints.write_checkpoint(run, learner, steps)
     return Trained(learner, tuple(history), tuple(notes), steps)
+
+
+def rows_for(name: str, data: Trajectories, ends: str | None = None) -> Transitions:
+    """Return the rows that a learner, by its name, can learn from; see `rl_data.transitions.transitions`.
+
+    Raises:
+        DataError: the data cannot be learned from.
+        SettingsError: there is no such learner.
+    """
+    return transitions(data, ends=ends, imitation=not learner_class(name).NEEDS_NEXT)
 
 
 def _tell(

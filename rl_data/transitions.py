@@ -118,12 +118,14 @@ def problem_of(trajectories: Trajectories) -> Problem:
     return Problem(size, False, actions.shape[1], low, high)
 
 
-def transitions(trajectories: Trajectories, *, ends: str | None = None) -> Transitions:
+def transitions(trajectories: Trajectories, *, ends: str | None = None, imitation: bool = False) -> Transitions:
     """Return the transitions that can be learned from.
 
     Args:
         trajectories: as read.
         ends: what the end of an episode means where the data cannot tell: "terminated" or "truncated".
+        imitation: only what was done where counts, not what came of it: every row is kept, `next_observations` are
+            zeros, and the data need not tell how episodes end.
 
     Raises:
         DataError: a value is NaN or infinite, no row can be used, or the data cannot tell how episodes end and `ends`
@@ -132,21 +134,22 @@ def transitions(trajectories: Trajectories, *, ends: str | None = None) -> Trans
     t = trajectories
     if t.rows == 0:
         raise DataError(f"{t.provenance.uri}: there are no transitions to learn from")
-    check_finite(t)
-    terminated = _terminated(t, ends)
+    terminated = _terminated(t, ends or ("truncated" if imitation else None))
+    given = np.zeros(t.rows, dtype=bool) if imitation or t.next_observations is None else _given(t)
+    check_finite(t, given & ~terminated)
     last = np.zeros(t.rows, dtype=bool)
     last[t.last_rows] = True
     follows = t.linked
     if t.truncated is not None:
         follows &= ~t.truncated
-    given = np.zeros(t.rows, dtype=bool) if t.next_observations is None else _given(t)
     following = np.zeros_like(t.observations, dtype=np.float32)
-    rows = np.flatnonzero(follows)
-    following[rows] = t.observations[rows + 1]
-    if t.next_observations is not None:
-        following[given] = t.next_observations[given]
-    following[terminated] = 0.0
-    kept = terminated | given | follows
+    if not imitation:
+        rows = np.flatnonzero(follows)
+        following[rows] = t.observations[rows + 1]
+        if t.next_observations is not None:
+            following[given] = t.next_observations[given]
+        following[terminated] = 0.0
+    kept = np.ones(t.rows, dtype=bool) if imitation else terminated | given | follows
     if not kept.any():
         raise DataError(f"{t.provenance.uri}: no row has a next observation: nothing can be learned from it")
     offsets, episode, begins = _stretches(t, kept, follows & ~terminated)
@@ -167,17 +170,20 @@ def transitions(trajectories: Trajectories, *, ends: str | None = None) -> Trans
         _tensor(begins, np.bool_),
         problem_of(t),
         t.rewards is not None,
-        (*_notes(t, kept, last, terminated), *_broken(episode, begins)),
+        () if imitation else (*_notes(t, kept, last, terminated), *_broken(episode, begins)),
     )
 
 
-def check_finite(t: Trajectories) -> None:
-    """Raise DataError at the first NaN or infinite value, with its column, its row and the check that finds it."""
+def check_finite(t: Trajectories, needed: NDArray[np.bool_]) -> None:
+    """Raise DataError at the first NaN or infinite value, with its column, its row and the check that finds it.
+
+    `needed` says at which rows the next observation, where the data have one, is used: bool[rows].
+    """
     for column, array, names in (
         ("observation", t.observations, t.observation_space.names),
         ("action", t.actions, t.action_space.names),
         ("reward", t.rewards, ()),
-        ("next_observation", None if t.next_observations is None else t.next_observations[_given(t)], ()),
+        ("next_observation", None if t.next_observations is None else t.next_observations[needed], ()),
     ):
         if array is None or array.dtype.kind != "f" or np.isfinite(array).all():
             continue

@@ -175,14 +175,24 @@ def _side_by_side(jobs: Sequence[_Job], workers: int, tell: Callable[[int, Outco
 
 
 def run_trial(trial: Trial, run: Path | None = None) -> Outcome:
-    """Learn, let the policy act, evaluate it on what was held out; `run` is a folder for the policy."""
+    """Learn, let the policy act, evaluate it on what was held out; `run` is a folder for the policy.
+
+    One thread, wherever it runs: sums, and so weights, are then the same beside other trials and alone.
+    """
     import torch
 
-    from rl_data.formats import read
-    from rl_data.training import Settings, train
-    from rl_data.transitions import transitions
-
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
+    try:
+        return _run(trial, run)
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _run(trial: Trial, run: Path | None) -> Outcome:
+    from rl_data.formats import read
+    from rl_data.training import Settings, rows_for, train
+
     started = time.perf_counter()
     curve: list[tuple[int, float]] = []
 
@@ -193,7 +203,7 @@ def run_trial(trial: Trial, run: Path | None = None) -> Outcome:
     every = max(round(trial.updates / max(trial.curve_points, 1) / 100), 1) * 100
     settings = Settings(trial.updates, trial.batch_size, trial.seed, "cpu", every, max(trial.updates // 100, 1) * 100)
     try:
-        rows = transitions(read(trial.data), ends=trial.ends)
+        rows = rows_for(trial.learner, read(trial.data), trial.ends)
         trained = train(rows, trial.learner, dict(trial.options), settings, run=run, probe=probe)
     except (DataError, DivergenceError) as error:
         problem = " ".join(str(error).split())
@@ -238,11 +248,11 @@ def _estimates(learner: Any, trial: Trial) -> tuple[Mapping[str, Any] | None, tu
     from rl_data.evaluation.evaluate import EvaluationConfig, evaluate
     from rl_data.evaluation.rollout import rollout
     from rl_data.formats import read
-    from rl_data.policies import EpsilonSoft, GaussianSoft
+    from rl_data.policies import softened
     from rl_data.settings import from_plain
 
     config = from_plain(EvaluationConfig, {"gamma": _gamma(learner), **trial.evaluation})
-    soft = EpsilonSoft(learner, trial.soften) if learner.discrete else GaussianSoft(learner, trial.soften)
+    soft = softened(learner, trial.soften)
     try:
         found = evaluate(read(trial.held_out), soft, config, ends=trial.ends).to_json()
     except LearningError as error:

@@ -173,7 +173,7 @@ def tune(
         DataError: the data cannot be learned from or evaluated on.
         CheckpointError: the folder's search is damaged.
     """
-    from rl_data.transitions import transitions
+    from rl_data.training import rows_for
 
     if criterion not in ("fqe", "gae") or trials < 1 or not 0.0 < held_out < 1.0:
         raise SettingsError("criterion must be fqe or gae, trials at least 1, held_out in (0, 1)")
@@ -181,7 +181,7 @@ def tune(
     wanted = searched(learner, fixed, ranges)
     learning, selecting = split(data, held_out, seed)
     search = _Search(
-        transitions(learning, ends=ends), selecting, learner, wanted, fixed or {}, steps, criterion, gamma, held_out,
+        rows_for(learner, learning, ends), selecting, learner, wanted, fixed or {}, steps, criterion, gamma, held_out,
         seed, soften, ends,
     )  # fmt: skip
     _check(search)

@@ -61,6 +61,8 @@ class Learner(nn.Module, ABC):
 
     CONFIG: ClassVar[type]
     NEEDS_REWARDS: ClassVar[bool] = True
+    NEEDS_NEXT: ClassVar[bool] = True
+    """Whether `update` looks at next observations; one that does not also learns from rows whose next is unknown."""
     ACTIONS: ClassVar[tuple[str, ...]] = ("discrete", "continuous")
     COPIES: ClassVar[Mapping[str, str]] = {}
     """The network that each target network, or other late copy, is one of: {"target": "critics"}."""

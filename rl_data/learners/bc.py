@@ -43,6 +43,7 @@ class BC(StochasticPolicy):
 
     CONFIG: ClassVar[type] = BCConfig
     NEEDS_REWARDS: ClassVar[bool] = False
+    NEEDS_NEXT: ClassVar[bool] = False
     config: BCConfig
 
     def __init__(self, problem: Problem, config: BCConfig) -> None:

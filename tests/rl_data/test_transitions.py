@@ -15,6 +15,7 @@ import torch
 from rl_data.checkpoints import create
 from rl_data.errors import DataError
 from rl_data.gae import advantages
+from rl_data.training import Settings, train
 from rl_data.trajectories import Space, Trajectories
 from rl_data.transitions import problem_of, transitions
 from tests.rl_data.small_tasks import chain, pointing, trajectories
@@ -161,7 +162,7 @@ def test_no_end_at_all_is_said() -> None:
     [
         ("observations", (3, 2), r"observation_2 is NaN at row 3, and 1 rows have such values.*COM001"),
         ("rewards", (7,), r"reward is NaN at row 7.*COM001"),
-        ("next_observations", (0, 1), r"next_observation_1 is NaN at a next observation"),
+        ("next_observations", (1, 1), r"next_observation_1 is NaN at a next observation"),
     ],
 )
 def test_nan_is_named_with_its_column_and_the_check_that_finds_it(field: str, place: Any, message: str) -> None:
@@ -184,6 +185,33 @@ def test_what_next_observations_do_not_hold_may_be_nan() -> None:
     assert data.has_next is not None
     data.next_observations[~data.has_next] = np.nan
     assert bool(torch.isfinite(transitions(data).next_observations).all())
+
+
+def test_a_next_observation_after_the_end_of_the_task_may_be_nan() -> None:
+    data = two_episodes()
+    assert data.next_observations is not None
+    following = data.next_observations.copy()
+    following[2] = np.nan
+    rows = transitions(replace(data, next_observations=following))
+    assert rows.next_observations[:, 0].tolist() == [1, 2, 0, 11, 12]
+
+
+def test_imitation_keeps_every_row_whatever_came_of_it() -> None:
+    data = two_episodes(next_observations=None, has_next=None, terminated=None, truncated=None)
+    rows = transitions(data, imitation=True)
+    assert rows.observations[:, 0].tolist() == [0, 1, 2, 10, 11]
+    assert rows.next_observations.abs().sum() == 0
+    assert rows.notes == ()  # nothing was left out, and how episodes end does not matter
+
+
+def test_behaviour_cloning_learns_the_last_action_of_each_episode() -> None:
+    episodes = [{"observations": np.array([[float(i)], [9.0]]), "actions": [i % 2], "rewards": [0.0], "terminated": False}
+                for i in range(4)]  # fmt: skip
+    one_step = trajectories(episodes, Space("discrete", 2), next_observations=None, has_next=None, rewards=None)
+    with pytest.raises(DataError, match="no row has a next observation"):
+        transitions(one_step)
+    learned = train(one_step, "bc", {"network": {"width": 16}}, Settings(steps=300, device="cpu", log_every=100))
+    assert learned.learner.act(torch.arange(4.0)[:, None]).tolist() == [0, 1, 0, 1]
 
 
 def test_nothing_to_learn_from() -> None:
