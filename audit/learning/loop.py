@@ -17,7 +17,7 @@ from audit.errors import AuditError, ConfigError
 from audit.files import write_text
 from audit.learned import Arm, Learning
 from audit.learning.charts import charts
-from audit.learning.comparison import arm_of, paired_difference, recovered_share, verdict_of
+from audit.learning.comparison import arm_of, notes_on, paired_difference, recovered_share, verdict_of
 from audit.result import Result
 from audit.sources.trajectories import open_trajectories
 from rl_data.trajectories import Trajectories
@@ -328,7 +328,7 @@ def _trials(one: _Set, training: Training, work: Path, held: Path | None, seed: 
             batch_size=training.batch_size,
             environment=training.environment,
             episodes=training.episodes,
-            held_out=held if k == 0 else None,
+            held_out=held if k == 0 or training.environment is None else None,
             evaluation=training.evaluation,
             ends=training.ends,
         )
@@ -346,8 +346,8 @@ def _learning(
     }
     raw = arms["raw"]
     after: Arm = arms.get("clean", raw)
-    difference, interval = (None, None) if after is raw else paired_difference(after, raw, seed)
-    paid, verdict = verdict_of(raw, after, difference, interval, sets.changed)
+    difference = None if after is raw else paired_difference(after, raw)
+    paid, verdict = verdict_of(raw, after, difference, sets.changed)
     returns = {name: [r for o in found for r in o.returns] for name, found in outcomes.items()}
     notes = dict.fromkeys(f"{o.trial.arm}: {note}" for found in outcomes.values() for o in found for note in o.notes)
     rules = [f"{rule.code} {rule.kind}: {rule.reason}" for rule in cleaned.applied]
@@ -359,10 +359,10 @@ def _learning(
         arms=tuple(arms.values()),
         paid=paid,
         verdict=verdict,
-        difference=difference,
-        difference_interval=interval,
+        difference=None if difference is None else difference.value,
+        difference_interval=None if difference is None else difference.interval,
         recovered=recovered_share(raw, after, arms.get("pristine")),
         repairs=tuple(rules),
-        notes=tuple(notes),
+        notes=(*notes_on(difference, training.seeds), *notes),
         charts=tuple(charts(tuple(arms.values()), returns)),
     )

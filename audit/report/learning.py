@@ -58,7 +58,9 @@ def _facts(found: Learning) -> tuple[tuple[str, str], ...]:
     )
     facts.append((_("Seeds"), number(len(found.arms[0].seeds)) if found.arms else "0"))
     if found.difference is not None:
-        facts.append((_("Clean minus raw"), _with_interval(found.difference, found.difference_interval)))
+        facts.append(
+            (_("Clean minus raw, mean of the pairs"), _with_interval(found.difference, found.difference_interval))
+        )
     if found.recovered is not None:
         facts.append((_("Recovered of what was lost"), f"{found.recovered:.0%}"))
     facts.append((_("Options"), brief(found.options)))
