@@ -23,7 +23,8 @@ import numpy as np
 from pages import put
 
 from audit.learning.comparison import arm_of, recovered_share
-from audit.learning.loop import clean_by_every_repair, thinned
+from audit.learning.loop import clean_by_every_repair
+from audit.learning.sets import thinned
 from rl_data.corrupt import inject
 from rl_data.formats import write_canonical
 from rl_data.record import record

@@ -9,8 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from audit.cleaning import Cleaned, clean
 from audit.cleaning.plan import Plan, read_plan, to_yaml
 from audit.errors import AuditError, ConfigError
@@ -18,6 +16,7 @@ from audit.files import write_text
 from audit.learned import Arm, Learning
 from audit.learning.charts import charts
 from audit.learning.comparison import arm_of, notes_on, paired_difference, recovered_share, verdict_of
+from audit.learning.sets import LearningSet, LearningSets, learning_sets
 from audit.result import Result
 from audit.sources.trajectories import open_trajectories
 from rl_data.trajectories import Trajectories
@@ -138,7 +137,9 @@ def learn(
     cleaned = _cleaned(data, folder, repairs, plan, force=force, progress=progress, **settings)
     source = cleaned.source
     training = _settled(training, source)
-    sets = _sets(cleaned, None if pristine is None else open_trajectories(pristine, "trajectory"), training)
+    sets = learning_sets(
+        cleaned, None if pristine is None else open_trajectories(pristine, "trajectory"), training.held_out
+    )
     work = folder / "sets"
     work.mkdir(exist_ok=True)
     outcomes = _run(sets, training, work, cleaned.result.settings["seed"], progress)
@@ -225,70 +226,8 @@ def _can_act(environment: str | None) -> bool:
     return True
 
 
-@dataclass(frozen=True, slots=True)
-class _Set:
-    """Data to learn from."""
-
-    name: str
-    what: str
-    data: Trajectories
-
-
-@dataclass(frozen=True, slots=True)
-class _Sets:
-    """All data of a comparison, and the episodes that nothing is learned from."""
-
-    learned_from: tuple[_Set, ...]
-    held_out: Trajectories | None
-    changed: bool
-
-
-def _sets(cleaned: Cleaned, pristine: Trajectories | None, training: Training) -> _Sets:
-    """Return raw, clean, pristine and a control that lost as many random episodes as cleaning took steps."""
-    source, repaired = cleaned.source, cleaned.repaired
-    draws = np.random.default_rng(cleaned.result.settings["seed"])
-    changed = not cleaned.unchanged
-    held, clean_rest, raw_rest = None, repaired.clean, source
-    if training.held_out and source.rewards is not None:
-        held, clean_rest, raw_rest = _hold_out(cleaned, training.held_out, draws)
-    found = [_Set("raw", "as it came", raw_rest)]
-    if changed:
-        found.append(_Set("clean", "after cleaning", clean_rest))
-    if pristine is not None:
-        found.append(_Set("pristine", "without faults to begin with", pristine))
-    lost = raw_rest.rows - clean_rest.rows
-    if changed and lost > 0:
-        found.append(_Set("control", f"raw, less {lost:,} steps of random episodes", thinned(raw_rest, lost, draws)))
-    return _Sets(tuple(found), held, changed)
-
-
-def _hold_out(
-    cleaned: Cleaned, share: float, draws: np.random.Generator
-) -> tuple[Trajectories | None, Trajectories, Trajectories]:
-    """Return held-out clean episodes, the rest of the clean set, and the raw set without the same episodes."""
-    source, repaired = cleaned.source, cleaned.repaired
-    origin = source.episode_of_row[repaired.kept]
-    first = origin[repaired.clean.offsets[:-1]]
-    known = np.unique(first)
-    count = int(share * len(known))
-    if count < 4:  # too few to evaluate on
-        return None, repaired.clean, source
-    chosen = np.zeros(source.episodes, dtype=bool)
-    chosen[draws.choice(known, count, replace=False)] = True
-    out = chosen[first]
-    held = repaired.clean.take(np.flatnonzero(out))
-    return held, repaired.clean.take(np.flatnonzero(~out)), source.take(np.flatnonzero(~chosen))
-
-
-def thinned(t: Trajectories, steps: int, draws: np.random.Generator) -> Trajectories:
-    """Return the trajectories without random episodes that have about so many steps together."""
-    order = draws.permutation(t.episodes)
-    gone = int(np.searchsorted(np.cumsum(t.lengths[order]), steps, side="left")) + 1
-    return t.take(np.sort(order[min(gone, t.episodes - 1) :]))
-
-
 def _run(
-    sets: _Sets, training: Training, work: Path, seed: int, progress: Progress
+    sets: LearningSets, training: Training, work: Path, seed: int, progress: Progress
 ) -> Mapping[str, tuple[Outcome, ...]]:
     from rl_data.formats import write_canonical
     from rl_data.trial import run_trials
@@ -314,7 +253,7 @@ def _run(
     return {one.name: tuple(o for o in outcomes if o.trial.arm == one.name) for one in sets.learned_from}
 
 
-def _trials(one: _Set, training: Training, work: Path, held: Path | None, seed: int) -> Sequence[Trial]:
+def _trials(one: LearningSet, training: Training, work: Path, held: Path | None, seed: int) -> Sequence[Trial]:
     from rl_data.trial import Trial
 
     return [
@@ -337,7 +276,7 @@ def _trials(one: _Set, training: Training, work: Path, held: Path | None, seed: 
 
 
 def _learning(
-    sets: _Sets, outcomes: Mapping[str, tuple[Outcome, ...]], training: Training, cleaned: Cleaned
+    sets: LearningSets, outcomes: Mapping[str, tuple[Outcome, ...]], training: Training, cleaned: Cleaned
 ) -> Learning:
     seed = cleaned.result.settings["seed"]
     arms = {
@@ -363,6 +302,6 @@ def _learning(
         difference_interval=None if difference is None else difference.interval,
         recovered=recovered_share(raw, after, arms.get("pristine")),
         repairs=tuple(rules),
-        notes=(*notes_on(difference, training.seeds), *notes),
+        notes=(*notes_on(difference, training.seeds), *sets.notes, *notes),
         charts=tuple(charts(tuple(arms.values()), returns)),
     )

@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 from audit.cli import app
 from audit.errors import ConfigError
 from audit.learning import learn
-from audit.learning.loop import Training
+from audit.learning.loop import Training, clean_by_every_repair
+from audit.learning.sets import learning_sets
 from rl_data.corrupt import inject
 from rl_data.formats import read
 from rl_data.record import record
@@ -52,13 +53,45 @@ def test_every_set_is_learned_from_and_the_files_are_there(
     np.testing.assert_array_equal(clean.terminated, pristine.terminated)
 
 
-def test_nothing_is_learned_from_what_is_held_out(faulty: Trajectories, tmp_path: Path) -> None:
-    learn(faulty, tmp_path / "out", training=QUICK)
-    sets = {path.stem: read(path) for path in (tmp_path / "out" / "sets").glob("*.parquet")}
-    held = {tuple(row) for row in sets["held_out"].observations.tolist()}
+@pytest.mark.parametrize("defect", ["term_all_zero", "obs_units", "duplicates", "boundary_merge"])
+def test_nothing_is_learned_from_what_is_held_out(defect: str, pristine: Trajectories, tmp_path: Path) -> None:
+    """Not by any arm: neither from copies under other ids, nor from the pristine set, nor from other numbers in it."""
+    faulty = inject(defect, pristine, rate=0.3, seed=0).trajectories
+    sets = sets_of(faulty, tmp_path, pristine)
+    assert set(sets) >= {"raw", "clean", "pristine"}
+    held = {tuple(row) for row in sets.pop("held_out").observations.tolist()}
+    for name, one in sets.items():
+        rows = {tuple(row) for row in one.observations.tolist()}
+        assert held.isdisjoint(rows), name
+    assert sets["pristine"].rows == pytest.approx(sets["raw"].rows, rel=0.3 if defect == "duplicates" else 0.1)
+
+
+def sets_of(faulty: Trajectories, place: Path, pristine: Trajectories | None = None) -> dict[str, Trajectories]:
+    """Return the sets as cleaning with every repair, and nothing else, leaves them."""
+    cleaned = clean_by_every_repair(faulty, place)
+    sets = learning_sets(cleaned, pristine, 0.2)
+    assert sets.held_out is not None
+    return {"held_out": sets.held_out, **{one.name: one.data for one in sets.learned_from}}
+
+
+def test_nothing_else_is_lost(faulty: Trajectories, tmp_path: Path) -> None:
+    sets = sets_of(faulty, tmp_path)
     for name in ("raw", "clean"):
-        assert held.isdisjoint({tuple(row) for row in sets[name].observations.tolist()})
         assert sets[name].rows + sets["held_out"].rows == faulty.rows
+
+
+def test_a_pristine_set_that_is_larger_is_made_as_large_as_raw(pristine: Trajectories, tmp_path: Path) -> None:
+    some = inject("term_all_zero", pristine.take(np.arange(40)), rate=1.0, seed=0).trajectories
+    sets = learning_sets(clean_by_every_repair(some, tmp_path), pristine, 0.2)
+    by_name = {one.name: one for one in sets.learned_from}
+    assert by_name["pristine"].data.rows == pytest.approx(by_name["raw"].data.rows, rel=0.1)
+    assert by_name["pristine"].what.endswith("as large as raw")
+
+
+def test_copies_that_were_left_out_are_told(pristine: Trajectories, tmp_path: Path) -> None:
+    doubled = inject("duplicates", pristine, rate=1.0, seed=0).trajectories
+    sets = learning_sets(clean_by_every_repair(doubled, tmp_path), None, 0.2)
+    assert "raw: 16 episodes are copies of held-out ones and were left out" in sets.notes
 
 
 def test_the_same_seed_gives_the_same_comparison(faulty: Trajectories, tmp_path: Path) -> None:
