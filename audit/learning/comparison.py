@@ -125,14 +125,15 @@ def recovered_share(raw: Arm, clean: Arm, pristine: Arm | None) -> float | None:
 def verdict_of(raw: Arm, clean: Arm, difference: Difference | None, changed: bool) -> tuple[bool | None, str]:
     """Return whether cleaning paid, and the sentence that says so with its numbers."""
     if not changed:
+        if all(s.problem for s in raw.seeds):
+            return None, f"Nothing could be learned from the data, and nothing was cleaned: {raw.seeds[0].problem}."
         return None, "Nothing was cleaned, so there is nothing to pay for."
     lost = [arm for arm in (raw, clean) if all(s.problem for s in arm.seeds)]
     if raw in lost and clean not in lost:
         return True, f"Cleaning paid: nothing could be learned from the raw data ({raw.seeds[0].problem})."
     if clean in lost:
-        return (
-            None if raw in lost else False
-        ), f"Nothing could be learned from the clean data: {clean.seeds[0].problem}."
+        paid = None if raw in lost else False
+        return paid, f"Nothing could be learned from the clean data: {clean.seeds[0].problem}."
     if difference is None:
         return _by_estimates(raw, clean)
     numbers = f"mean return {_number(difference.before)} before, {_number(difference.after)} after"

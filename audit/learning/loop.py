@@ -11,15 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from audit.cleaning import Cleaned, clean
 from audit.cleaning.plan import Plan, read_plan, to_yaml
+from audit.cleaning.run import open_source
 from audit.errors import AuditError, ConfigError
 from audit.files import write_text
 from audit.learned import Arm, Learning
 from audit.learning.charts import charts
 from audit.learning.comparison import arm_of, notes_on, paired_difference, recovered_share, verdict_of
 from audit.learning.sets import LearningSet, LearningSets, learning_sets
+from audit.learning.usage import check_pristine, settled
 from audit.result import Result
 from audit.sources.trajectories import open_trajectories
-from rl_data.trajectories import Trajectories
+from rl_data.errors import LearningError
+from rl_data.trajectories import Trajectories, TrajectoryError
 
 if TYPE_CHECKING:
     from rl_data.trial import Outcome, Trial
@@ -27,6 +30,10 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 
 REPAIRS = ("all", "safe")
+ENDS = (None, "terminated", "truncated")
+RESULTS = ("report.html", "result.json")
+"""What a run leaves in its folder beside the sets."""
+SETS = ("raw", "clean", "pristine", "control", "held_out")
 NEEDED = "learning needs the extra rl: pip install 'dataset-audit[rl]'"
 
 
@@ -66,8 +73,11 @@ class Training:
         Raises:
             ConfigError: a value is out of range.
         """
-        if self.updates < 1 or self.seeds < 1 or self.episodes < 1:
-            raise ConfigError("updates, seeds and episodes must be at least 1")
+        for name in ("updates", "batch_size", "seeds", "episodes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.ends not in ENDS:
+            raise ConfigError(f"ends is '{self.ends}'; allowed are terminated and truncated")
         if not 0.0 <= self.held_out <= 0.5:
             raise ConfigError(f"held_out is {self.held_out}; between 0 and 0.5 of the episodes can be held out")
 
@@ -91,6 +101,12 @@ class Learned:
         """The comparison."""
         assert self.result.learning is not None
         return self.result.learning
+
+    @property
+    def problem(self) -> str:
+        """Why nothing was learned from any set; empty where something was."""
+        seeds = [seed for arm in self.learning.arms for seed in arm.seeds]
+        return seeds[0].problem if all(seed.problem for seed in seeds) else ""
 
 
 def _silent(_what: str, _done: int, _of: int) -> None:
@@ -134,20 +150,52 @@ def learn(
         raise ConfigError(f"repairs is '{repairs}'; allowed are {', '.join(REPAIRS)}")
     _require_learning()
     folder = Path(out)
+    _check_folder(folder, force=force)
+    training, best = _checked(data, training, pristine, settings)
+    if plan is not None:
+        read_plan(plan)
+    _remove_results(folder, keep=(data, pristine, plan))
     cleaned = _cleaned(data, folder, repairs, plan, force=force, progress=progress, **settings)
-    source = cleaned.source
-    training = _settled(training, source)
-    sets = learning_sets(
-        cleaned, None if pristine is None else open_trajectories(pristine, "trajectory"), training.held_out
-    )
+    sets = learning_sets(cleaned, best, training.held_out)
     work = folder / "sets"
     work.mkdir(exist_ok=True)
-    outcomes = _run(sets, training, work, cleaned.result.settings["seed"], progress)
+    try:
+        outcomes = _run(sets, training, work, cleaned.result.settings["seed"], progress)
+    except (LearningError, TrajectoryError) as error:  # of one trial; data that teach nothing are an outcome
+        raise ConfigError(" ".join(str(error).split())) from error
     learning = _learning(sets, outcomes, training, cleaned)
     result = dataclasses.replace(cleaned.result, learning=learning)
     result.to_json(folder / "result.json")
     result.to_html(folder / "report.html")
     return Learned(result, cleaned, folder)
+
+
+def _checked(
+    data: object, training: Training, pristine: object | None, settings: Mapping[str, Any]
+) -> tuple[Training, Trajectories | None]:
+    """Return the training with all its choices made and the pristine set, after holding both against the data."""
+    source = open_source(data, settings.get("config"), settings.get("kind"))
+    training = settled(training, source)
+    if pristine is None:
+        return training, None
+    best = open_trajectories(pristine, "trajectory")
+    check_pristine(best, source)
+    return training, best
+
+
+def _check_folder(folder: Path, *, force: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"-o {folder}: is a file; name a folder")
+    if folder.exists() and any(folder.iterdir()) and not force:
+        raise ConfigError(f"-o {folder}: is not empty; name a new folder, or replace its results with --force")
+
+
+def _remove_results(folder: Path, keep: tuple[object, ...]) -> None:
+    """Remove what an earlier run left, so that nothing of it stands beside what a run that fails has written."""
+    spared = {Path(one).resolve() for one in keep if isinstance(one, str | Path)}
+    for name in (*RESULTS, "plan.yaml", *(f"sets/{name}.parquet" for name in SETS)):
+        if (folder / name).resolve() not in spared:
+            (folder / name).unlink(missing_ok=True)
 
 
 def _require_learning() -> None:
@@ -168,8 +216,6 @@ def _cleaned(
     **settings: Any,
 ) -> Cleaned:
     """Clean, by the plan or by the repairs that are wanted."""
-    if folder.exists() and any(folder.iterdir()) and not force:
-        raise ConfigError(f"{folder} is not empty; name a new folder, or replace its results with --force")
     folder.mkdir(parents=True, exist_ok=True)
     if plan is None and repairs == "all":
         return clean_by_every_repair(data, folder, force=force, progress=progress, **settings)
@@ -190,40 +236,6 @@ def clean_by_every_repair(
     )
     write_text(folder / "plan.yaml", to_yaml(everything))
     return clean(data, target, folder / "plan.yaml", force=True, progress=progress, **settings)
-
-
-def _settled(training: Training, t: Trajectories) -> Training:
-    """Choose a learner and an environment where nothing was said.
-
-    Raises:
-        ConfigError: the learner is unknown, or its options are.
-    """
-    from rl_data.errors import LearningError
-    from rl_data.learners import learner_class
-    from rl_data.settings import from_plain, to_plain
-
-    name = training.learner or ("bc" if t.rewards is None else "cql" if t.discrete else "td3_bc")
-    try:
-        options = to_plain(from_plain(learner_class(name).CONFIG, dict(training.options)))
-    except LearningError as error:
-        raise ConfigError(str(error)) from error
-    environment = training.environment or t.env_id
-    environment = None if environment == "none" or not _can_act(environment) else environment
-    return dataclasses.replace(training, learner=name, options=options, environment=environment)
-
-
-def _can_act(environment: str | None) -> bool:
-    if environment is None:
-        return False
-    try:
-        import gymnasium
-
-        gymnasium.spec(environment)
-    except Exception as error:  # the library raises its own, by kind of mistake
-        raise ConfigError(
-            f"environment '{environment}': {' '.join(str(error).split())}; --env none learns without"
-        ) from error
-    return True
 
 
 def _run(

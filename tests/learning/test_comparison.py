@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,7 +14,7 @@ from audit.learning.comparison import arm_of, notes_on, paired_difference, recov
 from rl_data.trial import Outcome, Trial
 
 
-def arm(name: str, returns: list[float | None], problem: str = "") -> Arm:
+def arm(name: str, returns: Sequence[float | None], problem: str = "") -> Arm:
     outcomes = [
         Outcome(
             Trial(name, data=None, learner="bc", seed=k),  # type: ignore[arg-type]  # nothing is read
