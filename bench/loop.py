@@ -12,7 +12,6 @@ cleaning took away. Policies are played in the real environment. `--write` puts 
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -27,6 +26,7 @@ from audit.learning.loop import clean_by_every_repair
 from audit.learning.sets import thinned
 from rl_data.corrupt import inject
 from rl_data.formats import write_canonical
+from rl_data.processors import processors
 from rl_data.record import record
 from rl_data.trajectories import Trajectories
 from rl_data.trial import Outcome, Trial, run_trials
@@ -141,7 +141,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--updates", type=int, default=5_000)
     parser.add_argument("--only", nargs="*", default=[], help="names of defects; name:CartPole for one environment")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--jobs", type=int, default=processors())
     parser.add_argument("--write", action="store_true", help="put the table into docs/learning.md")
     arguments = parser.parse_args()
     chosen = [d for d in DEFECTS if not arguments.only or {d.name, d.address} & set(arguments.only)]

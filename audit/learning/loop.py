@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +21,7 @@ from audit.learning.usage import check_pristine, settled
 from audit.result import Result
 from audit.sources.trajectories import open_trajectories
 from rl_data.errors import LearningError
+from rl_data.processors import processors
 from rl_data.trajectories import Trajectories, TrajectoryError
 
 if TYPE_CHECKING:
@@ -260,7 +260,7 @@ def _run(
         progress(f"learned from {outcome.trial.arm}, seed {outcome.trial.seed}", done, len(trials))
 
     progress("learning", 0, len(trials))
-    workers = training.workers or len(os.sched_getaffinity(0))
+    workers = training.workers or processors()
     outcomes = run_trials(trials, workers=min(workers, len(trials)), report=report)
     return {one.name: tuple(o for o in outcomes if o.trial.arm == one.name) for one in sets.learned_from}
 
@@ -279,12 +279,21 @@ def _trials(one: LearningSet, training: Training, work: Path, held: Path | None,
             batch_size=training.batch_size,
             environment=training.environment,
             episodes=training.episodes,
-            held_out=held if k == 0 or training.environment is None else None,
+            held_out=held if _evaluated(one, k, training) else None,
             evaluation=training.evaluation,
             ends=training.ends,
         )
         for k in range(training.seeds)
     ]
+
+
+def _evaluated(one: LearningSet, number: int, training: Training) -> bool:
+    """Whether logged episodes are asked about a policy: that takes longer than many trainings.
+
+    Where policies act, the first of each set shows how far such estimates can be believed, and the control, which is
+    there for its returns alone, is left out. Where none acts, all there is to compare are the estimates of all seeds.
+    """
+    return training.environment is None or (number == 0 and one.name != "control")
 
 
 def _learning(

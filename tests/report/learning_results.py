@@ -12,6 +12,8 @@ from audit.learning.comparison import notes_on, paired_difference, verdict_of
 from audit.result import Result
 from tests.report.trajectory_results import trajectory_result
 
+_RATIOS = {"ess": 7.5, "clipped_rho": 0.0, "clipped_c": 0.5}
+_SHARED = {"episodes": 12.0, "ess": 7.5, "out_of_distribution": 0.0625}
 _METHODS = ("gae", "fqe", "wis", "pdis", "dr", "plain")
 
 
@@ -46,7 +48,14 @@ def _arm(name: str, mean: float, episodes: int, apart: float = 2.5) -> Arm:
         for seed in range(3)
     )
     curve = [
-        {"rank_by": mean / 4 + 2 * lam, "settings": {"lam": lam}, "diagnostics": {"std": 4 + 8 * lam}}
+        {
+            "rank_by": mean / 4 + 2 * lam,
+            "value": None,
+            "low": None,
+            "high": None,
+            "settings": {"lam": lam},
+            "diagnostics": {"std": 4 + 8 * lam, "critic_std": 0.5},
+        }
         for lam in (0.0, 0.5, 0.9, 1.0)
     ]
     methods: dict[str, Any] = {method: _estimate(method, mean) for method in _METHODS}
@@ -58,7 +67,11 @@ def _arm(name: str, mean: float, episodes: int, apart: float = 2.5) -> Arm:
         seeds,
         iqm=mean,
         interval=Interval(mean - 10.5, mean + 11.25, "stratified bootstrap"),
-        estimates={**methods, "curve": curve, "diagnostics": {"episodes": 12.0}},
+        estimates={
+            **methods,
+            "curve": curve,
+            "diagnostics": {"episodes": 12.0, "ess": 7.5, "out_of_distribution": 0.0625},
+        },
         true_value=mean / 4,
     )
 
@@ -75,5 +88,5 @@ def _estimate(method: str, mean: float) -> dict[str, Any]:
             "reasons": reasons,
         }
     else:
-        found = {"value": value, "low": value - 3, "high": value + 3, "diagnostics": {"ess": 7.5}, "reasons": []}
+        found = {"value": value, "low": value - 3, "high": value + 3, "diagnostics": _RATIOS, "reasons": []}
     return {**found, "rank_by": value}
