@@ -38,7 +38,9 @@ def learn_command(  # noqa: PLR0917  # typer hands options over by name
         str | None, typer.Option(help="An edited plan.yaml of `audit clean`, instead.", rich_help_panel=LEARNING)
     ] = None,
     updates: Annotated[int, typer.Option(min=1, help="Steps of training.", rich_help_panel=LEARNING)] = 5_000,
-    seeds: Annotated[int, typer.Option(min=1, help="Policies for each set.", rich_help_panel=LEARNING)] = 5,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Policies for each set; below 3 no verdict.", rich_help_panel=LEARNING)
+    ] = 5,
     episodes: Annotated[int, typer.Option(min=1, help="That each policy plays.", rich_help_panel=LEARNING)] = 100,
     held_out: Annotated[
         float, typer.Option(min=0.0, max=0.5, help="Share kept for evaluation.", rich_help_panel=LEARNING)
