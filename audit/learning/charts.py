@@ -72,16 +72,16 @@ def _distribution(clean: Sequence[float], raw: Sequence[float]) -> Chart:
     return Chart("histogram", "Returns of all episodes played: clean, and raw as reference", data, "return", "episodes")
 
 
-GAE_CURVE = "GAE-based return by lambda: 0 leans on the critic (bias), 1 on the episodes (variance); "
-OF_NUMBERS = "band: 95% interval"
-OF_RANKS = "no number is given, only the shape can be read; band: spread of episodes and critics"
+GAE_CURVE = "GAE-based return by lambda: 0 leans on the critic (bias), 1 on the episodes (variance)"
+OF_NUMBERS = "; band: 95% interval"
+OF_RANKS = ". No number is given: read its shape only; band: spread"
 
 
 def _gae_curve(estimates: Mapping[str, Any]) -> Iterator[Chart]:
     """The estimate by lambda: 0 has the critic's bias and little variance, 1 no such bias and all the variance.
 
     Where numbers are given the band is their interval. Where they are refused there is none, and the band shows how
-    the spread grows with lambda; the title says that it is no more than that.
+    the spread over episodes and critics grows with lambda; the title says that it is no more than that.
     """
     points = [point for point in estimates["curve"] if point["rank_by"] is not None]
     if not points:

@@ -27,7 +27,7 @@ class EstimatesOfSet:
     Attributes:
         name: of the set that it was learned from.
         facts: what it really returned, and the diagnostics that all estimators share.
-        rows: estimator, value, interval.
+        rows: estimator, value, interval, of those that give a number.
         refusals: estimators, and the reason for which they refuse a number; each reason once.
     """
 
@@ -109,9 +109,9 @@ def _estimates(arm: Arm) -> EstimatesOfSet:
     refusals: dict[str, list[str]] = {}
     for name, words in _NAMES.items():
         found: Mapping[str, Any] = arm.estimates[name]
-        value = number(found["value"]) if found["value"] is not None else _("refused")
-        spread = "–" if found["low"] is None else span(number(found["low"]), number(found["high"]))
-        rows.append((_(words), value, spread))
+        if found["value"] is not None:
+            spread = "–" if found["low"] is None else span(number(found["low"]), number(found["high"]))
+            rows.append((_(words), number(found["value"]), spread))
         for reason in found["reasons"]:
             refusals.setdefault(reason, []).append(_(words))
     return EstimatesOfSet(

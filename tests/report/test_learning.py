@@ -39,7 +39,7 @@ def test_the_diagnostics_of_each_set_stand_once_and_so_does_each_reason() -> Non
             "Actions unlike any in the data": "6.25%",
         }  # fmt: skip
         assert [row[0] for row in of.rows] == [
-            "GAE with ratios", "FQE (critic alone)", "WIS", "PDIS", "Doubly robust", "GAE without ratios",
+            "GAE with ratios", "FQE (critic alone)", "WIS", "Doubly robust", "GAE without ratios",
         ]  # fmt: skip
         assert of.refusals == (("PDIS", "the effective number of episodes is 1.2 of 12, limit 4"),)
 
@@ -48,7 +48,14 @@ def test_a_reason_names_all_estimators_that_it_holds_for() -> None:
     result = learning_result()
     assert result.learning is not None
     arm = raw()
-    refused = {"value": None, "low": None, "high": None, "reasons": ["too few"], "diagnostics": {}, "rank_by": 1.0}
+    refused: dict[str, Any] = {
+        "value": None,
+        "low": None,
+        "high": None,
+        "reasons": ["too few"],
+        "diagnostics": {},
+        "rank_by": 1.0,
+    }
     estimates = {**(arm.estimates or {}), "wis": refused, "dr": refused}
     arms = (dataclasses.replace(arm, estimates=estimates),)
     section = learning_section(dataclasses.replace(result, learning=dataclasses.replace(result.learning, arms=arms)))
@@ -59,7 +66,8 @@ def test_a_reason_names_all_estimators_that_it_holds_for() -> None:
 def test_a_curve_of_refused_numbers_says_so_and_what_its_band_is() -> None:
     arm = dataclasses.replace(raw(), name="clean")
     (curve,) = [chart for chart in charts([arm], {}) if chart.x_title == "lambda"]
-    assert "no number is given, only the shape can be read; band: spread of episodes and critics" in curve.title
+    assert curve.title.endswith("No number is given: read its shape only; band: spread")
+    assert len(curve.title) <= 160  # longer ones are cut
     (series,) = curve.data["series"]
     assert series["name"] == "GAE with ratios (rank)"
     # by hand, lambda 0: spread 4 over 12 episodes, critics 0.5: 2 * sqrt(16 / 12 + 0.25) = 2.517
@@ -75,6 +83,11 @@ def test_a_curve_of_numbers_has_their_intervals() -> None:
     (series,) = curve.data["series"]
     assert series["name"] == "GAE with ratios"
     assert [v - low for v, low in zip(series["values"], series["low"], strict=True)] == [3.0] * 4
+
+
+def test_the_verdict_is_said_in_chinese_to_its_end() -> None:
+    page = render_html(learning_result(), language="zh")
+    assert "3 对种子的差异 +123.2，95% 区间 117 至 129.5" in page
 
 
 def test_the_page_does_not_take_the_interval_of_a_set_for_proof() -> None:
