@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,6 +12,8 @@ from rl_data.trajectories import Flags, Trajectories
 
 LEAST_HELD_OUT = 4
 """Episodes below which an evaluation on them says nothing."""
+MOST_COPIES = 0.5
+"""Share of a set that may be copies of held-out episodes; beyond it they are how the set is, and no accident."""
 LARGER = 1.05
 """A pristine set with more than this many times the raw set's steps is thinned: more data would win by itself."""
 
@@ -65,7 +66,8 @@ def learning_sets(cleaned: Cleaned, pristine: Trajectories | None, share: float)
     source, clean = cleaned.source, cleaned.repaired.clean
     draws = np.random.default_rng(cleaned.result.settings["seed"])
     changed = not cleaned.unchanged
-    raw, notes = source, []
+    raw = source
+    notes: list[str] = []
     held = _hold_out(cleaned, share, draws) if share and source.rewards is not None else None
     if held is not None:
         raw, clean = source.take(np.flatnonzero(~held.chosen)), clean.take(np.flatnonzero(~held.pieces))
@@ -76,7 +78,9 @@ def learning_sets(cleaned: Cleaned, pristine: Trajectories | None, share: float)
     if changed:
         found.append(LearningSet("clean", "after cleaning", clean))
     if pristine is not None:
-        found.append(_pristine(pristine, raw, held, draws))
+        best, told = _pristine(pristine, raw, held, draws)
+        found.append(best)
+        notes += told
     lost = raw.rows - clean.rows
     if changed and lost > 0:
         what = f"raw, less {lost:,} steps of random episodes"
@@ -99,15 +103,22 @@ def _hold_out(cleaned: Cleaned, share: float, draws: np.random.Generator) -> _He
     return _HeldOut(held, source.take(np.flatnonzero(chosen)), chosen, pieces)
 
 
-def without_copies(t: Trajectories, held: _HeldOut, name: str) -> tuple[Trajectories, Iterator[str]]:
-    """Return a set without the episodes whose observations are those of a held-out one, and how many these were."""
+def without_copies(t: Trajectories, held: _HeldOut, name: str) -> tuple[Trajectories, tuple[str, ...]]:
+    """Return a set without the episodes whose observations are those of a held-out one, and how many these were.
+
+    Where they are most of the set, a deterministic policy in a deterministic environment makes the same episode again
+    and again; they are kept then, and this is said.
+    """
     copies = _copies(t, held)
     count = int(copies.sum())
+    if not count:
+        return t, ()
+    if count > MOST_COPIES * t.episodes:
+        return t, (f"{name}: {count:,} of {t.episodes:,} episodes are equal to held-out ones: too many to leave out",)
     words = "1 episode is a copy of a held-out one and was" if count == 1 else (
         f"{count:,} episodes are copies of held-out ones and were"
     )  # fmt: skip
-    notes = (f"{name}: {words} left out" for _ in range(min(count, 1)))
-    return (t.take(np.flatnonzero(~copies)) if count else t), notes
+    return t.take(np.flatnonzero(~copies)), (f"{name}: {words} left out",)
 
 
 def _copies(t: Trajectories, held: _HeldOut) -> Flags:
@@ -121,14 +132,20 @@ def _contents(t: Trajectories) -> Hashes:
     return hash_segments(hash_rows([t.observations], t.rows), t.offsets)
 
 
-def _pristine(t: Trajectories, raw: Trajectories, held: _HeldOut | None, draws: np.random.Generator) -> LearningSet:
+def _pristine(
+    t: Trajectories, raw: Trajectories, held: _HeldOut | None, draws: np.random.Generator
+) -> tuple[LearningSet, tuple[str, ...]]:
+    """Return the set without what is held out, as large as raw, and what was kept although it is held out."""
     what = "without faults to begin with"
+    notes: tuple[str, ...] = ()
     if held is not None:
-        t = t.take(np.flatnonzero(~(_copies(t, held) | _namesakes(t, held.source))))
+        others = t.take(np.flatnonzero(~_namesakes(t, held.source)))
+        t, notes = without_copies(others, held, "pristine")
+        notes = notes if t is others else ()  # what was left out are the held-out episodes themselves
     surplus = t.rows - raw.rows
     if t.rows > LARGER * raw.rows:
         t, what = thinned(t, surplus, draws), f"{what}, less {surplus:,} steps of random episodes: as large as raw"
-    return LearningSet("pristine", what, t)
+    return LearningSet("pristine", what, t), notes
 
 
 def _namesakes(t: Trajectories, held: Trajectories) -> Flags:

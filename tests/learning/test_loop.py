@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,8 +10,11 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from audit.cleaning import clean
+from audit.cleaning.plan import Data, Plan, to_yaml
 from audit.cli import app
 from audit.errors import ConfigError
+from audit.files import write_text
 from audit.learning import learn
 from audit.learning.loop import Training, clean_by_every_repair
 from audit.learning.sets import learning_sets
@@ -86,6 +90,19 @@ def test_a_pristine_set_that_is_larger_is_made_as_large_as_raw(pristine: Traject
     by_name = {one.name: one for one in sets.learned_from}
     assert by_name["pristine"].data.rows == pytest.approx(by_name["raw"].data.rows, rel=0.1)
     assert by_name["pristine"].what.endswith("as large as raw")
+
+
+def test_where_every_episode_is_the_same_something_is_left_to_learn_from(
+    pristine: Trajectories, tmp_path: Path
+) -> None:
+    """As of a deterministic policy in a deterministic environment."""
+    same = pristine.take(np.zeros(40, dtype=np.int64))
+    same = dataclasses.replace(same, episode_ids=np.arange(40))
+    write_text(tmp_path / "plan.yaml", to_yaml(Plan(data=Data(name="same", sha256=""), repairs=())))
+    cleaned = clean(same, tmp_path / "clean", tmp_path / "plan.yaml")  # copies would leave unasked
+    sets = learning_sets(cleaned, same, 0.2)
+    assert [one.data.episodes for one in sets.learned_from] == [32, 32]
+    assert sets.notes[0] == "raw: 32 of 32 episodes are equal to held-out ones: too many to leave out"
 
 
 def test_copies_that_were_left_out_are_told(pristine: Trajectories, tmp_path: Path) -> None:
