@@ -28,7 +28,7 @@ demo: $(DEMO_VENV)/.ready ## Audit real flights data and print the path of the r
 demo-rl: $(VENV)/.ready ## Clean trajectories, learn before and after, print the path of the report (minutes; with torch)
 	@mkdir -p out
 	@$(BIN)/audit learn sample_data/trajectories/cartpole_planted.parquet \
-	  --updates 2000 --seeds 3 --episodes 50 --force -o out/cartpole
+	  --updates 2000 --episodes 50 --force -o out/cartpole
 	@echo "The report: $(CURDIR)/out/cartpole/report.html"
 
 test: $(VENV)/.ready ## Run the tests

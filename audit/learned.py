@@ -21,12 +21,14 @@ class LearnedSeed:
         mean_return: over the episodes that it played; None where it did not act.
         curve: (updates, mean return of a few episodes) during training.
         problem: why nothing was learned, in plain words; empty when something was.
+        estimate: of its discounted return by logged episodes; None where they were not asked or refuse a number.
     """
 
     seed: int
     mean_return: float | None
     curve: tuple[tuple[int, float], ...] = ()
     problem: str = ""
+    estimate: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +41,7 @@ class Arm:
         episodes, steps: how much of it there is.
         seeds: one entry a policy.
         iqm: interquartile mean over the seeds of the mean returns (Agarwal et al. 2021); None without an environment.
-        interval: of it, stratified bootstrap over seeds.
+        interval: of it, stratified bootstrap over seeds: it describes the arm, and is too short to prove anything.
         estimates: what logged episodes say of the first seed's policy: `rl_data.evaluation`'s JSON; None without.
         true_value: the discounted return that the evaluated policy really has; None where it did not act.
     """
@@ -67,8 +69,8 @@ class Learning:
         arms: raw and clean, and pristine and control where there are any.
         paid: True or False where the difference between clean and raw is beyond chance over seeds; None where not.
         verdict: one sentence.
-        difference: clean minus raw, mean over paired seeds; None where nothing could be compared.
-        difference_interval: of it, bootstrap over pairs.
+        difference: clean minus raw, mean of the differences of paired seeds; None where no policy acted.
+        difference_interval: of it, Student's t over the paired differences; None below three of them.
         recovered: (clean - raw) / (pristine - raw); None without a pristine set or where the two are alike.
         repairs: what was done to the data, one sentence each.
         notes: what a reader should know, one sentence each.

@@ -38,6 +38,7 @@ FOUND_BY: Mapping[str, tuple[str, ...]] = MappingProxyType(
         "reward_sign": ("LBL103",),
         "reward_outlier": ("LBL103",),
         "obs_units": ("LBL104",),
+        "obs_units_steps": ("LBL104",),
         "nan_to_zero": ("COM103",),
         "frozen_sensor": ("COR101",),
         "shuffled": ("LBL104",),

@@ -12,7 +12,6 @@ cleaning took away. Policies are played in the real environment. `--write` puts 
 from __future__ import annotations
 
 import argparse
-import os
 import tempfile
 import time
 from collections.abc import Sequence
@@ -23,9 +22,11 @@ import numpy as np
 from pages import put
 
 from audit.learning.comparison import arm_of, recovered_share
-from audit.learning.loop import clean_by_every_repair, thinned
+from audit.learning.loop import clean_by_every_repair
+from audit.learning.sets import thinned
 from rl_data.corrupt import inject
 from rl_data.formats import write_canonical
+from rl_data.processors import processors
 from rl_data.record import record
 from rl_data.trajectories import Trajectories
 from rl_data.trial import Outcome, Trial, run_trials
@@ -62,6 +63,11 @@ class Defect:
     task: Task
     aim: float
 
+    @property
+    def address(self) -> str:
+        """The defect and the environment, as `--only` takes them."""
+        return f"{self.name}:{self.task.environment.split('-')[0]}"
+
 
 DEFECTS = (
     Defect("terminals zeroed, all", "term_all_zero", 1.0, CARTPOLE, 0.9),
@@ -69,6 +75,7 @@ DEFECTS = (
     Defect("next observation copied, all", "next_observation_copied", 1.0, CARTPOLE, 0.9),
     Defect("boundaries merged, all", "boundary_merge", 1.0, CARTPOLE, 0.9),
     Defect("angles in degrees, 30% of episodes", "obs_units", 0.3, CARTPOLE, 0.8),
+    Defect("angles in degrees, 30% of steps", "obs_units_steps", 0.3, CARTPOLE, 0.8),
     Defect("reward sign, 30% of episodes", "reward_sign", 0.3, CARTPOLE, 0.8),
     Defect("reward sign, 30% of episodes", "reward_sign", 0.3, PENDULUM, 0.8),
     Defect("action lag, all episodes", "act_lag1", 1.0, PENDULUM, 0.9),
@@ -133,11 +140,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--updates", type=int, default=5_000)
-    parser.add_argument("--only", nargs="*", default=[], help="names of defects")
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--only", nargs="*", default=[], help="names of defects; name:CartPole for one environment")
+    parser.add_argument("--jobs", type=int, default=processors())
     parser.add_argument("--write", action="store_true", help="put the table into docs/learning.md")
     arguments = parser.parse_args()
-    chosen = [d for d in DEFECTS if not arguments.only or d.name in arguments.only]
+    chosen = [d for d in DEFECTS if not arguments.only or {d.name, d.address} & set(arguments.only)]
     started = time.perf_counter()
     head = [
         "| defect | raw | cleaned | pristine | control | recovered | aim: at least | met | repairs made |",

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 import tempfile
@@ -28,6 +27,7 @@ from pages import put
 
 from rl_data.collect import Tier, collect
 from rl_data.formats import read, write_canonical
+from rl_data.processors import processors
 from rl_data.record import episode_seeds, record
 from rl_data.trajectories import Trajectories
 from rl_data.trial import Trial, run_trials
@@ -177,7 +177,7 @@ def main() -> None:
     parser.add_argument("--d3rlpy", metavar="PYTHON", help="interpreter of d3rlpy's environment: `make d3rlpy`")
     parser.add_argument("--only", nargs="*", default=[], choices=[task.name for task in TASKS])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--jobs", type=int, default=len(os.sched_getaffinity(0)))
+    parser.add_argument("--jobs", type=int, default=processors())
     parser.add_argument("--write", action="store_true", help="put the table into docs/learning.md")
     arguments = parser.parse_args()
     started = time.perf_counter()

@@ -21,6 +21,8 @@ from pathlib import Path
 from datasets import dataset, episodes_file, flights_table, long_table, small_table, wide_table
 from pages import put
 
+from rl_data.processors import processors
+
 ROOT = Path(__file__).parents[1]
 PAGE = ROOT / "docs" / "performance.md"
 
@@ -122,7 +124,7 @@ def machine() -> str:
         model = next(line.split(":", 1)[1].strip() for line in lines if line.startswith("model name"))
     except (OSError, StopIteration):
         model = platform.processor() or model
-    cores = len(os.sched_getaffinity(0))
+    cores = processors()
     packages = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "numpy", "pyarrow", "scikit-learn"))
     return f"{model}, {cores} cores, Python {platform.python_version()}, {packages}"
 

@@ -35,6 +35,7 @@ from numpy.typing import NDArray
 
 from rl_data.errors import SettingsError
 from rl_data.gae_kernels import scan, scan_advantages
+from rl_data.processors import processors
 
 Array: TypeAlias = Any
 """A NumPy array or a tensor. What a function returns has the kind of its first argument."""
@@ -234,8 +235,8 @@ def _scan(deltas: Any, factors: Any, offsets: Any) -> Any:
 
 def _over_episodes(work: Callable[[NDArray[np.int64]], None], offsets: NDArray[np.int64]) -> None:
     """Call `work` with runs of episodes of about equal length, side by side where that pays."""
-    rows, cores = int(offsets[-1]), len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    parts = min(cores or 1, rows // _ROWS_A_THREAD, len(offsets) - 1)
+    rows = int(offsets[-1])
+    parts = min(processors(), rows // _ROWS_A_THREAD, len(offsets) - 1)
     if parts < 2:
         work(offsets)
         return

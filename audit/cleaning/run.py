@@ -190,6 +190,18 @@ def clean(
     )
 
 
+def open_source(
+    data: object, config: Config | Mapping[str, Any] | str | Path | None = None, kind: str | None = None
+) -> Trajectories:
+    """Return the trajectories that `clean` would read, by the same settings.
+
+    Raises:
+        SourceError: the data cannot be read, or are a table.
+        ConfigError: a setting is not usable.
+    """
+    return _open(data, str(kind or _base(data, config).kind))
+
+
 def _counted(result: Result) -> dict[str, int]:
     return {severity.label: sum(f.severity is severity for f in result.findings) for severity in reversed(Severity)}
 

@@ -38,7 +38,9 @@ def learn_command(  # noqa: PLR0917  # typer hands options over by name
         str | None, typer.Option(help="An edited plan.yaml of `audit clean`, instead.", rich_help_panel=LEARNING)
     ] = None,
     updates: Annotated[int, typer.Option(min=1, help="Steps of training.", rich_help_panel=LEARNING)] = 5_000,
-    seeds: Annotated[int, typer.Option(min=1, help="Policies for each set.", rich_help_panel=LEARNING)] = 5,
+    seeds: Annotated[
+        int, typer.Option(min=1, help="Policies for each set; below 3 no verdict.", rich_help_panel=LEARNING)
+    ] = 5,
     episodes: Annotated[int, typer.Option(min=1, help="That each policy plays.", rich_help_panel=LEARNING)] = 100,
     held_out: Annotated[
         float, typer.Option(min=0.0, max=0.5, help="Share kept for evaluation.", rich_help_panel=LEARNING)
@@ -60,13 +62,19 @@ def learn_command(  # noqa: PLR0917  # typer hands options over by name
     Writes the cleaned data, result.json and report.html into DIR.
     """
     from audit.config import Config
+    from audit.errors import ConfigError
     from audit.learning import learn
     from audit.learning.loop import Training
     from audit.learning.words import summary
+    from rl_data.errors import SettingsError
     from rl_data.settings import parse_options
 
+    try:
+        options = parse_options(option or [])
+    except SettingsError as error:
+        raise ConfigError(f"--set: {error}, such as --set alpha=100") from error
     training = Training(
-        learner=learner, options=parse_options(option or []), updates=updates, seeds=seeds, environment=env,
+        learner=learner, options=options, updates=updates, seeds=seeds, environment=env,
         episodes=episodes, held_out=held_out, workers=workers, ends=ends,
     )  # fmt: skip
     chosen = {name: value for name, value in (("seed", seed), ("lang", lang)) if value is not None}
@@ -88,3 +96,6 @@ def learn_command(  # noqa: PLR0917  # typer hands options over by name
         say(f"wrote {learned.folder}/report.html, result.json and clean/")
     if learned.cleaned.broken:
         raise typer.Exit(3)
+    if learned.problem:
+        say(f"error: nothing could be learned from any set: {learned.problem}")
+        raise typer.Exit(2)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from audit.errors import ConfigError, MemoryLimitError
+from rl_data.processors import processors
 
 if TYPE_CHECKING:
     import duckdb
@@ -34,7 +34,7 @@ class Limits:
     @property
     def thread_count(self) -> int:
         """The number of threads to use."""
-        return self.threads or len(os.sched_getaffinity(0))
+        return self.threads or processors()
 
 
 @dataclass(slots=True)

@@ -72,25 +72,40 @@ def _distribution(clean: Sequence[float], raw: Sequence[float]) -> Chart:
     return Chart("histogram", "Returns of all episodes played: clean, and raw as reference", data, "return", "episodes")
 
 
+GAE_CURVE = "GAE-based return by lambda: 0 leans on the critic (bias), 1 on the episodes (variance)"
+OF_NUMBERS = "; band: 95% interval"
+OF_RANKS = ". No number is given: read its shape only; band: spread"
+
+
 def _gae_curve(estimates: Mapping[str, Any]) -> Iterator[Chart]:
-    """The estimate by lambda: 0 has the critic's bias and little variance, 1 no such bias and all the variance."""
+    """The estimate by lambda: 0 has the critic's bias and little variance, 1 no such bias and all the variance.
+
+    Where numbers are given the band is their interval. Where they are refused there is none, and the band shows how
+    the spread over episodes and critics grows with lambda; the title says that it is no more than that.
+    """
     points = [point for point in estimates["curve"] if point["rank_by"] is not None]
     if not points:
         return
-    spread = [point["diagnostics"].get("std") for point in points]
+    given = all(point["value"] is not None for point in points)
     episodes = estimates["diagnostics"].get("episodes") or 1.0
-    reach = [None if s is None else 1.96 * s / episodes**0.5 for s in spread]
-    values = [point["rank_by"] for point in points]
-    pairs = list(zip(values, reach, strict=True))
+    bands = [(point["low"], point["high"]) if given else _spread(point, episodes) for point in points]
     series = {
-        "name": "GAE with ratios",
-        "values": values,
-        "low": [None if r is None else v - r for v, r in pairs],
-        "high": [None if r is None else v + r for v, r in pairs],
+        "name": "GAE with ratios" if given else "GAE with ratios (rank)",
+        "values": [point["rank_by"] for point in points],
+        "low": [low for low, _ in bands],
+        "high": [high for _, high in bands],
     }
     data = {"x": [point["settings"]["lam"] for point in points], "series": [series]}
-    title = "GAE-based return by lambda: 0 leans on the critic (bias), 1 on the episodes (variance)"
-    yield Chart("line", title, data, "lambda", "discounted return")
+    yield Chart("line", GAE_CURVE + (OF_NUMBERS if given else OF_RANKS), data, "lambda", "discounted return")
+
+
+def _spread(point: Mapping[str, Any], episodes: float) -> tuple[float | None, float | None]:
+    """Return two standard errors about an estimate: of the mean over the episodes, and of the critics."""
+    found = point["diagnostics"]
+    if found.get("std") is None:
+        return None, None
+    reach = 2.0 * (found["std"] ** 2 / episodes + found.get("critic_std", 0.0) ** 2) ** 0.5
+    return point["rank_by"] - reach, point["rank_by"] + reach
 
 
 def _beside_truth(arms: Sequence[Arm]) -> Chart:

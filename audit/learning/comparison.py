@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -13,10 +14,31 @@ from audit.learned import Arm, LearnedSeed
 if TYPE_CHECKING:
     from rl_data.trial import Outcome
 
-REPLICATES = 10_000
 LEVEL = 0.95
+LEAST_SEEDS = 3
+"""Pairs below which no verdict is given: of two, Student's quantile is 12.7 and tells next to nothing."""
+GOOD_SEEDS = 5
+"""Pairs below which only large differences can be told from chance."""
 LEAST_GAP = 0.05
 """Share of the larger of both returns by which pristine and raw must differ for a recovery to mean something."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """Clean against raw, over the seeds that gave a policy in both.
+
+    Attributes:
+        seeds: pairs.
+        before, after: mean over these seeds of the policies' returns, raw and clean.
+        value: after - before, the mean of the paired differences.
+        interval: of `value`, Student's t over the paired differences; None below `LEAST_SEEDS` pairs.
+    """
+
+    seeds: int
+    before: float
+    after: float
+    value: float
+    interval: Interval | None
 
 
 def arm_of(name: str, what: str, size: tuple[int, int], outcomes: Sequence[Outcome], seed: int) -> Arm:
@@ -29,7 +51,9 @@ def arm_of(name: str, what: str, size: tuple[int, int], outcomes: Sequence[Outco
         outcomes: one a seed.
         seed: of the bootstrap.
     """
-    seeds = tuple(LearnedSeed(o.trial.seed, o.mean_return, o.curve, o.problem) for o in outcomes)
+    seeds = tuple(
+        LearnedSeed(o.trial.seed, o.mean_return, o.curve, o.problem, _estimated(o.estimates)) for o in outcomes
+    )
     scores = [s.mean_return for s in seeds if s.mean_return is not None]
     middle, interval = _iqm(scores, seed)
     evaluated = next((o for o in outcomes if o.estimates is not None), None)
@@ -46,6 +70,12 @@ def arm_of(name: str, what: str, size: tuple[int, int], outcomes: Sequence[Outco
     )
 
 
+def _estimated(estimates: Mapping[str, Any] | None) -> float | None:
+    """Return the number that logged episodes give a policy; None where they refuse one."""
+    found = headline(estimates)
+    return None if found is None else found["value"]
+
+
 def _iqm(scores: Sequence[float], seed: int) -> tuple[float | None, Interval | None]:
     from rl_data.evaluation.bootstrap import iqm, stratified_interval
 
@@ -58,18 +88,28 @@ def _iqm(scores: Sequence[float], seed: int) -> tuple[float | None, Interval | N
     return iqm(table), Interval(found.low, found.high, "stratified bootstrap over seeds", LEVEL)
 
 
-def paired_difference(first: Arm, second: Arm, seed: int) -> tuple[float | None, Interval | None]:
-    """Return mean(first - second) over the seeds that both have, with its bootstrap interval over the pairs."""
-    other = {s.seed: s.mean_return for s in second.seeds}
-    pairs = [(s.mean_return, other.get(s.seed)) for s in first.seeds]
-    gaps = np.array([a - b for a, b in pairs if a is not None and b is not None])
-    if not len(gaps):
-        return None, None
-    if len(gaps) < 2:
-        return float(gaps[0]), None
-    draws = np.random.default_rng(seed).choice(gaps, (REPLICATES, len(gaps))).mean(axis=1)
-    low, high = np.quantile(draws, [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(gaps.mean()), Interval(float(low), float(high), "bootstrap over paired seeds", LEVEL)
+def paired_difference(first: Arm, second: Arm, of: str = "mean_return") -> Difference | None:
+    """Return first - second over the seeds that both have; None where there is none.
+
+    `of` names the field of `LearnedSeed` that is compared: "mean_return", or "estimate" where no policy acts.
+
+    The pairs share weights, batches and starts, so their differences are what is compared. Their mean has Student's
+    interval: a percentile bootstrap over 2 to 10 values is far too short (docs/adr/0008).
+    """
+    from scipy import stats
+
+    other = {s.seed: getattr(s, of) for s in second.seeds}
+    found = [(getattr(s, of), other.get(s.seed)) for s in first.seeds]
+    pairs = np.array([(a, b) for a, b in found if a is not None and b is not None], dtype=np.float64)
+    if not len(pairs):
+        return None
+    gaps = pairs[:, 0] - pairs[:, 1]
+    middle, interval = float(gaps.mean()), None
+    if len(gaps) >= LEAST_SEEDS:
+        reach = float(stats.t.ppf(0.5 + LEVEL / 2, len(gaps) - 1) * gaps.std(ddof=1) / len(gaps) ** 0.5)
+        interval = Interval(middle - reach, middle + reach, "Student's t over paired seeds", LEVEL)
+    after, before = pairs.mean(axis=0).tolist()
+    return Difference(len(gaps), before, after, middle, interval)
 
 
 def recovered_share(raw: Arm, clean: Arm, pristine: Arm | None) -> float | None:
@@ -82,30 +122,54 @@ def recovered_share(raw: Arm, clean: Arm, pristine: Arm | None) -> float | None:
     return (clean.iqm - raw.iqm) / gap
 
 
-def verdict_of(
-    raw: Arm, clean: Arm, difference: float | None, interval: Interval | None, changed: bool
-) -> tuple[bool | None, str]:
+def verdict_of(raw: Arm, clean: Arm, difference: Difference | None, changed: bool) -> tuple[bool | None, str]:
     """Return whether cleaning paid, and the sentence that says so with its numbers."""
     if not changed:
+        if all(s.problem for s in raw.seeds):
+            return None, f"Nothing could be learned from the data, and nothing was cleaned: {raw.seeds[0].problem}."
         return None, "Nothing was cleaned, so there is nothing to pay for."
     lost = [arm for arm in (raw, clean) if all(s.problem for s in arm.seeds)]
     if raw in lost and clean not in lost:
         return True, f"Cleaning paid: nothing could be learned from the raw data ({raw.seeds[0].problem})."
     if clean in lost:
-        return (
-            None if raw in lost else False
-        ), f"Nothing could be learned from the clean data: {clean.seeds[0].problem}."
+        paid = None if raw in lost else False
+        return paid, f"Nothing could be learned from the clean data: {clean.seeds[0].problem}."
     if difference is None:
         return _by_estimates(raw, clean)
-    numbers = f"return {_number(raw.iqm)} before, {_number(clean.iqm)} after (interquartile means over seeds)"
+    numbers = f"mean return {_number(difference.before)} before, {_number(difference.after)} after"
+    interval = difference.interval
     if interval is None:
-        return None, f"One seed tells nothing about chance: {numbers}."
-    spread = f"difference {difference:+.4g}, {interval.level:.0%} interval {interval.low:.4g} to {interval.high:.4g}"
+        return None, f"Too few seeds to tell: {numbers} over {_pairs(difference.seeds)}; it takes {LEAST_SEEDS}."
+    told = f"{numbers}; {_spread(difference, interval)}"
     if interval.low > 0:
-        return True, f"Cleaning paid: {numbers}; {spread}."
+        return True, f"Cleaning paid: {told}."
     if interval.high < 0:
-        return False, f"Cleaning did harm: {numbers}; {spread}."
-    return None, f"No difference beyond chance: {numbers}; {spread}."
+        return False, f"Cleaning did harm: {told}."
+    return None, f"No difference beyond chance: {told}."
+
+
+def _spread(difference: Difference, interval: Interval) -> str:
+    return (
+        f"difference {difference.value:+.4g} over {_pairs(difference.seeds)}, "
+        f"{interval.level:.0%} interval {interval.low:.4g} to {interval.high:.4g}"
+    )
+
+
+def _pairs(count: int) -> str:
+    return "1 paired seed" if count == 1 else f"{count} paired seeds"
+
+
+def notes_on(difference: Difference | None, seeds: int) -> Iterator[str]:
+    """Yield what weakens a comparison of so many seeds, one sentence each."""
+    if difference is None:
+        return
+    if difference.seeds < seeds:
+        yield (
+            f"{seeds - difference.seeds} of {seeds} seeds gave no policy on one of both sides and are not compared: "
+            "the difference is of those that did"
+        )
+    if LEAST_SEEDS <= difference.seeds < GOOD_SEEDS:
+        yield f"fewer than {GOOD_SEEDS} seeds tell only large differences from chance"
 
 
 def _by_estimates(raw: Arm, clean: Arm) -> tuple[bool | None, str]:
@@ -118,12 +182,22 @@ def _by_estimates(raw: Arm, clean: Arm) -> tuple[bool | None, str]:
         better = "the clean" if (after["rank_by"] or 0.0) > (before["rank_by"] or 0.0) else "the raw"
         reasons = "; ".join(dict.fromkeys([*before["reasons"], *after["reasons"]]))
         return None, f"Logged episodes rank the policy of {better} data first, and give no number: {reasons}."
-    told = f"estimated return {before['value']:.4g} before, {after['value']:.4g} after ({after['method']})"
-    if after["low"] is not None and before["high"] is not None and after["low"] > before["high"]:
-        return True, f"Cleaning paid, by logged episodes: {told}; the intervals do not meet."
-    if before["low"] is not None and after["high"] is not None and before["low"] > after["high"]:
-        return False, f"Cleaning did harm, by logged episodes: {told}; the intervals do not meet."
-    return None, f"No difference beyond chance, by logged episodes: {told}; the intervals meet."
+    difference = paired_difference(clean, raw, "estimate")
+    if difference is None:  # each set has a number from one seed, and not from the same
+        return None, "Not told: logged episodes give no number for the policies of the same seed in both sets."
+    numbers = f"estimated return {_number(difference.before)} before, {_number(difference.after)} after"
+    numbers += f" ({after['method']})"
+    interval = difference.interval
+    if interval is None:
+        pairs = _pairs(difference.seeds)
+        return None, f"Too few seeds to tell, by logged episodes: {numbers} over {pairs}; it takes {LEAST_SEEDS}."
+    told = f"{numbers}; {_spread(difference, interval)}"
+    # chance has two sources here: the seed, and the logged episodes, whose intervals each estimate has
+    if interval.low > 0 and after["low"] > before["high"]:
+        return True, f"Cleaning paid, by logged episodes: {told}; the intervals of the estimates do not meet."
+    if interval.high < 0 and before["low"] > after["high"]:
+        return False, f"Cleaning did harm, by logged episodes: {told}; the intervals of the estimates do not meet."
+    return None, f"No difference beyond chance, by logged episodes: {told}."
 
 
 def headline(estimates: Mapping[str, Any] | None) -> Mapping[str, Any] | None:

@@ -3,24 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-
 from audit.cleaning import Cleaned, clean
 from audit.cleaning.plan import Plan, read_plan, to_yaml
+from audit.cleaning.run import open_source
 from audit.errors import AuditError, ConfigError
 from audit.files import write_text
 from audit.learned import Arm, Learning
 from audit.learning.charts import charts
-from audit.learning.comparison import arm_of, paired_difference, recovered_share, verdict_of
+from audit.learning.comparison import arm_of, notes_on, paired_difference, recovered_share, verdict_of
+from audit.learning.sets import LearningSet, LearningSets, learning_sets
+from audit.learning.usage import check_pristine, settled
 from audit.result import Result
 from audit.sources.trajectories import open_trajectories
-from rl_data.trajectories import Trajectories
+from rl_data.errors import LearningError
+from rl_data.processors import processors
+from rl_data.trajectories import Trajectories, TrajectoryError
 
 if TYPE_CHECKING:
     from rl_data.trial import Outcome, Trial
@@ -28,6 +30,10 @@ if TYPE_CHECKING:
 Progress = Callable[[str, int, int], None]
 
 REPAIRS = ("all", "safe")
+ENDS = (None, "terminated", "truncated")
+RESULTS = ("report.html", "result.json")
+"""What a run leaves in its folder beside the sets."""
+SETS = ("raw", "clean", "pristine", "control", "held_out")
 NEEDED = "learning needs the extra rl: pip install 'dataset-audit[rl]'"
 
 
@@ -67,8 +73,11 @@ class Training:
         Raises:
             ConfigError: a value is out of range.
         """
-        if self.updates < 1 or self.seeds < 1 or self.episodes < 1:
-            raise ConfigError("updates, seeds and episodes must be at least 1")
+        for name in ("updates", "batch_size", "seeds", "episodes"):
+            if getattr(self, name) < 1:
+                raise ConfigError(f"{name} is {getattr(self, name)}; it must be at least 1")
+        if self.ends not in ENDS:
+            raise ConfigError(f"ends is '{self.ends}'; allowed are terminated and truncated")
         if not 0.0 <= self.held_out <= 0.5:
             raise ConfigError(f"held_out is {self.held_out}; between 0 and 0.5 of the episodes can be held out")
 
@@ -92,6 +101,12 @@ class Learned:
         """The comparison."""
         assert self.result.learning is not None
         return self.result.learning
+
+    @property
+    def problem(self) -> str:
+        """Why nothing was learned from any set; empty where something was."""
+        seeds = [seed for arm in self.learning.arms for seed in arm.seeds]
+        return seeds[0].problem if all(seed.problem for seed in seeds) else ""
 
 
 def _silent(_what: str, _done: int, _of: int) -> None:
@@ -135,18 +150,52 @@ def learn(
         raise ConfigError(f"repairs is '{repairs}'; allowed are {', '.join(REPAIRS)}")
     _require_learning()
     folder = Path(out)
+    _check_folder(folder, force=force)
+    training, best = _checked(data, training, pristine, settings)
+    if plan is not None:
+        read_plan(plan)
+    _remove_results(folder, keep=(data, pristine, plan))
     cleaned = _cleaned(data, folder, repairs, plan, force=force, progress=progress, **settings)
-    source = cleaned.source
-    training = _settled(training, source)
-    sets = _sets(cleaned, None if pristine is None else open_trajectories(pristine, "trajectory"), training)
+    sets = learning_sets(cleaned, best, training.held_out)
     work = folder / "sets"
     work.mkdir(exist_ok=True)
-    outcomes = _run(sets, training, work, cleaned.result.settings["seed"], progress)
+    try:
+        outcomes = _run(sets, training, work, cleaned.result.settings["seed"], progress)
+    except (LearningError, TrajectoryError) as error:  # of one trial; data that teach nothing are an outcome
+        raise ConfigError(" ".join(str(error).split())) from error
     learning = _learning(sets, outcomes, training, cleaned)
     result = dataclasses.replace(cleaned.result, learning=learning)
     result.to_json(folder / "result.json")
     result.to_html(folder / "report.html")
     return Learned(result, cleaned, folder)
+
+
+def _checked(
+    data: object, training: Training, pristine: object | None, settings: Mapping[str, Any]
+) -> tuple[Training, Trajectories | None]:
+    """Return the training with all its choices made and the pristine set, after holding both against the data."""
+    source = open_source(data, settings.get("config"), settings.get("kind"))
+    training = settled(training, source)
+    if pristine is None:
+        return training, None
+    best = open_trajectories(pristine, "trajectory")
+    check_pristine(best, source)
+    return training, best
+
+
+def _check_folder(folder: Path, *, force: bool) -> None:
+    if folder.exists() and not folder.is_dir():
+        raise ConfigError(f"-o {folder}: is a file; name a folder")
+    if folder.exists() and any(folder.iterdir()) and not force:
+        raise ConfigError(f"-o {folder}: is not empty; name a new folder, or replace its results with --force")
+
+
+def _remove_results(folder: Path, keep: tuple[object, ...]) -> None:
+    """Remove what an earlier run left, so that nothing of it stands beside what a run that fails has written."""
+    spared = {Path(one).resolve() for one in keep if isinstance(one, str | Path)}
+    for name in (*RESULTS, "plan.yaml", *(f"sets/{name}.parquet" for name in SETS)):
+        if (folder / name).resolve() not in spared:
+            (folder / name).unlink(missing_ok=True)
 
 
 def _require_learning() -> None:
@@ -167,8 +216,6 @@ def _cleaned(
     **settings: Any,
 ) -> Cleaned:
     """Clean, by the plan or by the repairs that are wanted."""
-    if folder.exists() and any(folder.iterdir()) and not force:
-        raise ConfigError(f"{folder} is not empty; name a new folder, or replace its results with --force")
     folder.mkdir(parents=True, exist_ok=True)
     if plan is None and repairs == "all":
         return clean_by_every_repair(data, folder, force=force, progress=progress, **settings)
@@ -191,104 +238,8 @@ def clean_by_every_repair(
     return clean(data, target, folder / "plan.yaml", force=True, progress=progress, **settings)
 
 
-def _settled(training: Training, t: Trajectories) -> Training:
-    """Choose a learner and an environment where nothing was said.
-
-    Raises:
-        ConfigError: the learner is unknown, or its options are.
-    """
-    from rl_data.errors import LearningError
-    from rl_data.learners import learner_class
-    from rl_data.settings import from_plain, to_plain
-
-    name = training.learner or ("bc" if t.rewards is None else "cql" if t.discrete else "td3_bc")
-    try:
-        options = to_plain(from_plain(learner_class(name).CONFIG, dict(training.options)))
-    except LearningError as error:
-        raise ConfigError(str(error)) from error
-    environment = training.environment or t.env_id
-    environment = None if environment == "none" or not _can_act(environment) else environment
-    return dataclasses.replace(training, learner=name, options=options, environment=environment)
-
-
-def _can_act(environment: str | None) -> bool:
-    if environment is None:
-        return False
-    try:
-        import gymnasium
-
-        gymnasium.spec(environment)
-    except Exception as error:  # the library raises its own, by kind of mistake
-        raise ConfigError(
-            f"environment '{environment}': {' '.join(str(error).split())}; --env none learns without"
-        ) from error
-    return True
-
-
-@dataclass(frozen=True, slots=True)
-class _Set:
-    """Data to learn from."""
-
-    name: str
-    what: str
-    data: Trajectories
-
-
-@dataclass(frozen=True, slots=True)
-class _Sets:
-    """All data of a comparison, and the episodes that nothing is learned from."""
-
-    learned_from: tuple[_Set, ...]
-    held_out: Trajectories | None
-    changed: bool
-
-
-def _sets(cleaned: Cleaned, pristine: Trajectories | None, training: Training) -> _Sets:
-    """Return raw, clean, pristine and a control that lost as many random episodes as cleaning took steps."""
-    source, repaired = cleaned.source, cleaned.repaired
-    draws = np.random.default_rng(cleaned.result.settings["seed"])
-    changed = not cleaned.unchanged
-    held, clean_rest, raw_rest = None, repaired.clean, source
-    if training.held_out and source.rewards is not None:
-        held, clean_rest, raw_rest = _hold_out(cleaned, training.held_out, draws)
-    found = [_Set("raw", "as it came", raw_rest)]
-    if changed:
-        found.append(_Set("clean", "after cleaning", clean_rest))
-    if pristine is not None:
-        found.append(_Set("pristine", "without faults to begin with", pristine))
-    lost = raw_rest.rows - clean_rest.rows
-    if changed and lost > 0:
-        found.append(_Set("control", f"raw, less {lost:,} steps of random episodes", thinned(raw_rest, lost, draws)))
-    return _Sets(tuple(found), held, changed)
-
-
-def _hold_out(
-    cleaned: Cleaned, share: float, draws: np.random.Generator
-) -> tuple[Trajectories | None, Trajectories, Trajectories]:
-    """Return held-out clean episodes, the rest of the clean set, and the raw set without the same episodes."""
-    source, repaired = cleaned.source, cleaned.repaired
-    origin = source.episode_of_row[repaired.kept]
-    first = origin[repaired.clean.offsets[:-1]]
-    known = np.unique(first)
-    count = int(share * len(known))
-    if count < 4:  # too few to evaluate on
-        return None, repaired.clean, source
-    chosen = np.zeros(source.episodes, dtype=bool)
-    chosen[draws.choice(known, count, replace=False)] = True
-    out = chosen[first]
-    held = repaired.clean.take(np.flatnonzero(out))
-    return held, repaired.clean.take(np.flatnonzero(~out)), source.take(np.flatnonzero(~chosen))
-
-
-def thinned(t: Trajectories, steps: int, draws: np.random.Generator) -> Trajectories:
-    """Return the trajectories without random episodes that have about so many steps together."""
-    order = draws.permutation(t.episodes)
-    gone = int(np.searchsorted(np.cumsum(t.lengths[order]), steps, side="left")) + 1
-    return t.take(np.sort(order[min(gone, t.episodes - 1) :]))
-
-
 def _run(
-    sets: _Sets, training: Training, work: Path, seed: int, progress: Progress
+    sets: LearningSets, training: Training, work: Path, seed: int, progress: Progress
 ) -> Mapping[str, tuple[Outcome, ...]]:
     from rl_data.formats import write_canonical
     from rl_data.trial import run_trials
@@ -309,12 +260,12 @@ def _run(
         progress(f"learned from {outcome.trial.arm}, seed {outcome.trial.seed}", done, len(trials))
 
     progress("learning", 0, len(trials))
-    workers = training.workers or len(os.sched_getaffinity(0))
+    workers = training.workers or processors()
     outcomes = run_trials(trials, workers=min(workers, len(trials)), report=report)
     return {one.name: tuple(o for o in outcomes if o.trial.arm == one.name) for one in sets.learned_from}
 
 
-def _trials(one: _Set, training: Training, work: Path, held: Path | None, seed: int) -> Sequence[Trial]:
+def _trials(one: LearningSet, training: Training, work: Path, held: Path | None, seed: int) -> Sequence[Trial]:
     from rl_data.trial import Trial
 
     return [
@@ -328,7 +279,7 @@ def _trials(one: _Set, training: Training, work: Path, held: Path | None, seed: 
             batch_size=training.batch_size,
             environment=training.environment,
             episodes=training.episodes,
-            held_out=held if k == 0 else None,
+            held_out=held if _evaluated(one, k, training) else None,
             evaluation=training.evaluation,
             ends=training.ends,
         )
@@ -336,8 +287,17 @@ def _trials(one: _Set, training: Training, work: Path, held: Path | None, seed: 
     ]
 
 
+def _evaluated(one: LearningSet, number: int, training: Training) -> bool:
+    """Whether logged episodes are asked about a policy: that takes longer than many trainings.
+
+    Where policies act, the first of each set shows how far such estimates can be believed, and the control, which is
+    there for its returns alone, is left out. Where none acts, all there is to compare are the estimates of all seeds.
+    """
+    return training.environment is None or (number == 0 and one.name != "control")
+
+
 def _learning(
-    sets: _Sets, outcomes: Mapping[str, tuple[Outcome, ...]], training: Training, cleaned: Cleaned
+    sets: LearningSets, outcomes: Mapping[str, tuple[Outcome, ...]], training: Training, cleaned: Cleaned
 ) -> Learning:
     seed = cleaned.result.settings["seed"]
     arms = {
@@ -346,8 +306,8 @@ def _learning(
     }
     raw = arms["raw"]
     after: Arm = arms.get("clean", raw)
-    difference, interval = (None, None) if after is raw else paired_difference(after, raw, seed)
-    paid, verdict = verdict_of(raw, after, difference, interval, sets.changed)
+    difference = None if after is raw else paired_difference(after, raw)
+    paid, verdict = verdict_of(raw, after, difference, sets.changed)
     returns = {name: [r for o in found for r in o.returns] for name, found in outcomes.items()}
     notes = dict.fromkeys(f"{o.trial.arm}: {note}" for found in outcomes.values() for o in found for note in o.notes)
     rules = [f"{rule.code} {rule.kind}: {rule.reason}" for rule in cleaned.applied]
@@ -359,10 +319,10 @@ def _learning(
         arms=tuple(arms.values()),
         paid=paid,
         verdict=verdict,
-        difference=difference,
-        difference_interval=interval,
+        difference=None if difference is None else difference.value,
+        difference_interval=None if difference is None else difference.interval,
         recovered=recovered_share(raw, after, arms.get("pristine")),
         repairs=tuple(rules),
-        notes=tuple(notes),
+        notes=(*notes_on(difference, training.seeds), *sets.notes, *notes),
         charts=tuple(charts(tuple(arms.values()), returns)),
     )

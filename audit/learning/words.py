@@ -8,7 +8,9 @@ from audit.learned import Arm, Learning
 def summary(found: Learning) -> str:
     """Return the verdict, a line a set of data, and what cleaning did."""
     lines = [found.verdict, ""]
-    lines.append(f"{'data':<10}{'episodes':>9}{'steps':>10}  return (interquartile mean over seeds)")
+    lines.append(
+        f"{'data':<10}{'episodes':>9}{'steps':>10}  return (interquartile mean over seeds, its bootstrap interval)"
+    )
     lines += [_line(arm) for arm in found.arms]
     if found.recovered is not None:
         lines.append(f"recovered of what the faults cost: {found.recovered:.0%}")

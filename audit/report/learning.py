@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,13 +11,30 @@ from audit.report.charts import VIEW, draw
 from audit.report.language import N_, _
 from audit.report.picture import Picture
 from audit.report.sentences import told
-from audit.report.wording import brief, number, span, title_of, visible
+from audit.report.wording import brief, number, percent, span, title_of, visible
 from audit.result import Result
 
 Cells = tuple[str, ...]
 
 LEARNING = "learning"
 """The group of patterns for what is said of learning: no check says it."""
+
+
+@dataclass(frozen=True, slots=True)
+class EstimatesOfSet:
+    """What logged episodes say of one policy.
+
+    Attributes:
+        name: of the set that it was learned from.
+        facts: what it really returned, and the diagnostics that all estimators share.
+        rows: estimator, value, interval, of those that give a number.
+        refusals: estimators, and the reason for which they refuse a number; each reason once.
+    """
+
+    name: str
+    facts: tuple[tuple[str, str], ...]
+    rows: tuple[Cells, ...]
+    refusals: tuple[tuple[str, str], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +45,7 @@ class LearningSection:
     verdict: str
     facts: tuple[tuple[str, str], ...]
     arms: tuple[Cells, ...]
-    estimates: tuple[Cells, ...]
+    estimates: tuple[EstimatesOfSet, ...]
     pictures: tuple[Picture, ...]
     repairs: tuple[str, ...]
     notes: tuple[str, ...]
@@ -44,7 +61,7 @@ def learning_section(result: Result) -> LearningSection | None:
         verdict=told(found.verdict, LEARNING),
         facts=_facts(found),
         arms=tuple(_arm(arm) for arm in found.arms),
-        estimates=tuple(row for arm in found.arms for row in _estimates(arm)),
+        estimates=tuple(_estimates(arm) for arm in found.arms if arm.estimates is not None),
         pictures=tuple(draw(chart, VIEW, LEARNING) for chart in found.charts),
         repairs=tuple(told(text, LEARNING) for text in found.repairs),
         notes=tuple(told(text, LEARNING) for text in found.notes),
@@ -58,7 +75,9 @@ def _facts(found: Learning) -> tuple[tuple[str, str], ...]:
     )
     facts.append((_("Seeds"), number(len(found.arms[0].seeds)) if found.arms else "0"))
     if found.difference is not None:
-        facts.append((_("Clean minus raw"), _with_interval(found.difference, found.difference_interval)))
+        facts.append(
+            (_("Clean minus raw, mean of the pairs"), _with_interval(found.difference, found.difference_interval))
+        )
     if found.recovered is not None:
         facts.append((_("Recovered of what was lost"), f"{found.recovered:.0%}"))
     facts.append((_("Options"), brief(found.options)))
@@ -84,18 +103,37 @@ def _arm(arm: Arm) -> Cells:
     )
 
 
-def _estimates(arm: Arm) -> list[Cells]:
-    if arm.estimates is None:
-        return []
+def _estimates(arm: Arm) -> EstimatesOfSet:
+    assert arm.estimates is not None
     rows: list[Cells] = []
-    for name in ("gae", "fqe", "wis", "pdis", "dr", "plain"):
+    refusals: dict[str, list[str]] = {}
+    for name, words in _NAMES.items():
         found: Mapping[str, Any] = arm.estimates[name]
-        value = number(found["value"]) if found["value"] is not None else _("refused")
-        spread = "–" if found["low"] is None else span(number(found["low"]), number(found["high"]))
-        ess = number(found["diagnostics"].get("ess"))
-        why = _("; ").join(told(reason, LEARNING) for reason in found["reasons"])
-        rows.append((title_of(arm.name), _(_NAMES[name]), value, spread, ess, number(arm.true_value), why))
-    return rows
+        if found["value"] is not None:
+            spread = "–" if found["low"] is None else span(number(found["low"]), number(found["high"]))
+            rows.append((_(words), number(found["value"]), spread))
+        for reason in found["reasons"]:
+            refusals.setdefault(reason, []).append(_(words))
+    return EstimatesOfSet(
+        name=title_of(arm.name),
+        facts=((_("Really returned"), number(arm.true_value)), *_diagnostics(arm.estimates)),
+        rows=tuple(rows),
+        refusals=tuple((" · ".join(names), told(reason, LEARNING)) for reason, names in refusals.items()),
+    )
+
+
+def _diagnostics(estimates: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Yield label and value of what decides whether an estimate can be trusted."""
+    shared, of_gae = estimates["diagnostics"], estimates["gae"]["diagnostics"]
+    yield _("Held-out episodes"), number(shared.get("episodes"))
+    yield _("Effective episodes"), number(shared.get("ess", of_gae.get("ess")))
+    for label, name, found in (
+        (_("Ratios clipped in corrections (rho)"), "clipped_rho", of_gae),
+        (_("Ratios clipped in traces (c)"), "clipped_c", of_gae),
+        (_("Actions unlike any in the data"), "out_of_distribution", shared),
+    ):
+        if found.get(name) is not None:
+            yield label, percent(found[name])
 
 
 _NAMES = {

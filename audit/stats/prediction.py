@@ -6,7 +6,6 @@ Everything here is decided by its seed alone: the number of threads changes the 
 
 from __future__ import annotations
 
-import os
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from audit.sample import Sampled
+from rl_data.processors import processors
 
 Floats = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -379,8 +379,7 @@ def _fitted(model: Any, matrix: Floats, target: NDArray[Any], threads: int | Non
     forest = getattr(model, "rest", model)
     if not (hasattr(forest, "n_estimators") and hasattr(forest, "n_jobs")):
         return model.fit(matrix, target)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    forest.n_jobs = threads or min(4, cores)
+    forest.n_jobs = threads or min(4, processors())
     model.fit(matrix, target)
     forest.n_jobs = 1
     return model

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from pathlib import Path
 
@@ -9,10 +10,14 @@ import numpy as np
 import pytest
 from typer.testing import CliRunner
 
+from audit.cleaning import clean
+from audit.cleaning.plan import Data, Plan, to_yaml
 from audit.cli import app
 from audit.errors import ConfigError
+from audit.files import write_text
 from audit.learning import learn
-from audit.learning.loop import Training
+from audit.learning.loop import Training, clean_by_every_repair
+from audit.learning.sets import learning_sets
 from rl_data.corrupt import inject
 from rl_data.formats import read
 from rl_data.record import record
@@ -52,13 +57,58 @@ def test_every_set_is_learned_from_and_the_files_are_there(
     np.testing.assert_array_equal(clean.terminated, pristine.terminated)
 
 
-def test_nothing_is_learned_from_what_is_held_out(faulty: Trajectories, tmp_path: Path) -> None:
-    learn(faulty, tmp_path / "out", training=QUICK)
-    sets = {path.stem: read(path) for path in (tmp_path / "out" / "sets").glob("*.parquet")}
-    held = {tuple(row) for row in sets["held_out"].observations.tolist()}
+@pytest.mark.parametrize("defect", ["term_all_zero", "obs_units", "duplicates", "boundary_merge"])
+def test_nothing_is_learned_from_what_is_held_out(defect: str, pristine: Trajectories, tmp_path: Path) -> None:
+    """Not by any arm: neither from copies under other ids, nor from the pristine set, nor from other numbers in it."""
+    faulty = inject(defect, pristine, rate=0.3, seed=0).trajectories
+    sets = sets_of(faulty, tmp_path, pristine)
+    assert set(sets) >= {"raw", "clean", "pristine"}
+    held = {tuple(row) for row in sets.pop("held_out").observations.tolist()}
+    for name, one in sets.items():
+        rows = {tuple(row) for row in one.observations.tolist()}
+        assert held.isdisjoint(rows), name
+    assert sets["pristine"].rows == pytest.approx(sets["raw"].rows, rel=0.3 if defect == "duplicates" else 0.1)
+
+
+def sets_of(faulty: Trajectories, place: Path, pristine: Trajectories | None = None) -> dict[str, Trajectories]:
+    """Return the sets as cleaning with every repair, and nothing else, leaves them."""
+    cleaned = clean_by_every_repair(faulty, place)
+    sets = learning_sets(cleaned, pristine, 0.2)
+    assert sets.held_out is not None
+    return {"held_out": sets.held_out, **{one.name: one.data for one in sets.learned_from}}
+
+
+def test_nothing_else_is_lost(faulty: Trajectories, tmp_path: Path) -> None:
+    sets = sets_of(faulty, tmp_path)
     for name in ("raw", "clean"):
-        assert held.isdisjoint({tuple(row) for row in sets[name].observations.tolist()})
         assert sets[name].rows + sets["held_out"].rows == faulty.rows
+
+
+def test_a_pristine_set_that_is_larger_is_made_as_large_as_raw(pristine: Trajectories, tmp_path: Path) -> None:
+    some = inject("term_all_zero", pristine.take(np.arange(40)), rate=1.0, seed=0).trajectories
+    sets = learning_sets(clean_by_every_repair(some, tmp_path), pristine, 0.2)
+    by_name = {one.name: one for one in sets.learned_from}
+    assert by_name["pristine"].data.rows == pytest.approx(by_name["raw"].data.rows, rel=0.1)
+    assert by_name["pristine"].what.endswith("as large as raw")
+
+
+def test_where_every_episode_is_the_same_something_is_left_to_learn_from(
+    pristine: Trajectories, tmp_path: Path
+) -> None:
+    """As of a deterministic policy in a deterministic environment."""
+    same = pristine.take(np.zeros(40, dtype=np.int64))
+    same = dataclasses.replace(same, episode_ids=np.arange(40))
+    write_text(tmp_path / "plan.yaml", to_yaml(Plan(data=Data(name="same", sha256=""), repairs=())))
+    cleaned = clean(same, tmp_path / "clean", tmp_path / "plan.yaml")  # copies would leave unasked
+    sets = learning_sets(cleaned, same, 0.2)
+    assert [one.data.episodes for one in sets.learned_from] == [32, 32]
+    assert sets.notes[0] == "raw: 32 of 32 episodes are equal to held-out ones: too many to leave out"
+
+
+def test_copies_that_were_left_out_are_told(pristine: Trajectories, tmp_path: Path) -> None:
+    doubled = inject("duplicates", pristine, rate=1.0, seed=0).trajectories
+    sets = learning_sets(clean_by_every_repair(doubled, tmp_path), None, 0.2)
+    assert "raw: 16 episodes are copies of held-out ones and were left out" in sets.notes
 
 
 def test_the_same_seed_gives_the_same_comparison(faulty: Trajectories, tmp_path: Path) -> None:
@@ -73,11 +123,13 @@ def test_a_control_stands_beside_what_lost_steps(pristine: Trajectories, tmp_pat
     by_name = {arm.name: arm for arm in learned.learning.arms}
     assert set(by_name) == {"raw", "clean", "control"}
     assert by_name["control"].steps < by_name["raw"].steps
+    assert by_name["control"].estimates is None  # it is there for its returns: estimates take long
+    assert by_name["raw"].estimates is not None
     assert by_name["control"].steps == pytest.approx(by_name["clean"].steps, rel=0.1)
 
 
 def test_without_an_environment_logged_episodes_speak(faulty: Trajectories, tmp_path: Path) -> None:
-    quick = Training(updates=200, seeds=1, workers=1, environment="none", options=SMALL, evaluation=FEW)
+    quick = Training(updates=200, seeds=2, workers=1, environment="none", options=SMALL, evaluation=FEW)
     learned = learn(faulty, tmp_path / "out", training=quick)
     assert learned.learning.environment is None
     assert all(arm.iqm is None for arm in learned.learning.arms)

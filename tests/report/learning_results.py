@@ -8,15 +8,21 @@ from typing import Any
 from audit.findings import Interval
 from audit.learned import Arm, LearnedSeed, Learning
 from audit.learning.charts import charts
+from audit.learning.comparison import notes_on, paired_difference, verdict_of
 from audit.result import Result
 from tests.report.trajectory_results import trajectory_result
 
+_RATIOS = {"ess": 7.5, "clipped_rho": 0.0, "clipped_c": 0.5}
+_SHARED = {"episodes": 12.0, "ess": 7.5, "out_of_distribution": 0.0625}
 _METHODS = ("gae", "fqe", "wis", "pdis", "dr", "plain")
 
 
 def learning_result() -> Result:
     """Return the result: clean data did better than raw data, and nearly as well as the data without faults."""
-    arms = (_arm("raw", 61.5, 40), _arm("clean", 182.25, 38), _arm("pristine", 190.125, 40))
+    arms = (_arm("raw", 61.5, 40), _arm("clean", 182.25, 38, 5.0), _arm("pristine", 190.125, 40))
+    difference = paired_difference(arms[1], arms[0])
+    assert difference is not None
+    paid, verdict = verdict_of(arms[0], arms[1], difference, True)
     returns = {arm.name: [seed.mean_return or 0.0 for seed in arm.seeds] * 10 for arm in arms}
     learned = Learning(
         learner="bc",
@@ -24,25 +30,32 @@ def learning_result() -> Result:
         environment="CartPole-v1",
         updates=2000,
         arms=arms,
-        paid=True,
-        verdict="Cleaning paid: the mean return rose from 61.5 to 182.2, by 120.8 (95% interval 98.5 to 143).",
-        difference=120.75,
-        difference_interval=Interval(98.5, 143.0, "bootstrap over pairs"),
+        paid=paid,
+        verdict=verdict,
+        difference=difference.value,
+        difference_interval=difference.interval,
         recovered=0.939,
         repairs=("COM101 split: episodes are split where steps are missing",),
-        notes=("raw: nothing was held out",),
+        notes=(*notes_on(difference, 3), "raw: nothing was held out"),
         charts=tuple(charts(arms, returns)),
     )
     return dataclasses.replace(trajectory_result(40), learning=learned)
 
 
-def _arm(name: str, mean: float, episodes: int) -> Arm:
+def _arm(name: str, mean: float, episodes: int, apart: float = 2.5) -> Arm:
     seeds = tuple(
-        LearnedSeed(seed, mean + 2.5 * seed, tuple((step, mean * step / 2000) for step in (500, 1000, 2000)))
+        LearnedSeed(seed, mean + apart * seed, tuple((step, mean * step / 2000) for step in (500, 1000, 2000)))
         for seed in range(3)
     )
     curve = [
-        {"rank_by": mean / 4 + 2 * lam, "settings": {"lam": lam}, "diagnostics": {"std": 4 + 8 * lam}}
+        {
+            "rank_by": mean / 4 + 2 * lam,
+            "value": None,
+            "low": None,
+            "high": None,
+            "settings": {"lam": lam},
+            "diagnostics": {"std": 4 + 8 * lam, "critic_std": 0.5},
+        }
         for lam in (0.0, 0.5, 0.9, 1.0)
     ]
     methods: dict[str, Any] = {method: _estimate(method, mean) for method in _METHODS}
@@ -54,7 +67,11 @@ def _arm(name: str, mean: float, episodes: int) -> Arm:
         seeds,
         iqm=mean,
         interval=Interval(mean - 10.5, mean + 11.25, "stratified bootstrap"),
-        estimates={**methods, "curve": curve, "diagnostics": {"episodes": 12.0}},
+        estimates={
+            **methods,
+            "curve": curve,
+            "diagnostics": {"episodes": 12.0, "ess": 7.5, "out_of_distribution": 0.0625},
+        },
         true_value=mean / 4,
     )
 
@@ -71,5 +88,5 @@ def _estimate(method: str, mean: float) -> dict[str, Any]:
             "reasons": reasons,
         }
     else:
-        found = {"value": value, "low": value - 3, "high": value + 3, "diagnostics": {"ess": 7.5}, "reasons": []}
+        found = {"value": value, "low": value - 3, "high": value + 3, "diagnostics": _RATIOS, "reasons": []}
     return {**found, "rank_by": value}

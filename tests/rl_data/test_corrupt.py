@@ -208,7 +208,15 @@ def test_half_the_control_rate_keeps_the_end_of_each_episode() -> None:
 
 def test_next_observations_that_are_written_out_agree_with_changed_observations() -> None:
     whole = inject("next_observation_copied", pendulum(), rate=0.01, seed=0).clean
-    for name in ("nan_to_zero", "frozen_sensor", "obs_units", "interleaved", "shuffled", "foreign_episodes"):
+    for name in (
+        "nan_to_zero",
+        "frozen_sensor",
+        "obs_units",
+        "obs_units_steps",
+        "interleaved",
+        "shuffled",
+        "foreign_episodes",
+    ):
         t = inject(name, whole, rate=0.2, seed=0).trajectories
         assert t.next_observations is not None
         inside = t.episode_of_row[1:] == t.episode_of_row[:-1]
@@ -270,6 +278,20 @@ def test_an_adversary_plays_in_the_true_environment(env_id: str) -> None:
     returns = t.returns()
     assert returns is not None
     assert returns[made.episodes].mean() < returns[~made.episodes].mean()
+
+
+def test_units_of_single_steps_change_there_and_nowhere_else() -> None:
+    pole = replace(pendulum(), observation_space=Space("box", 2, names=("pole_angle", "speed")))
+    made = inject("obs_units_steps", pole, rate=0.3, seed=0)
+    at = made.steps
+    assert at.mean() == pytest.approx(0.3, abs=0.01)
+    assert made.episodes.all()  # the steps are everywhere
+    before, after = pole.observations, made.trajectories.observations
+    np.testing.assert_allclose(after[at, 0], np.degrees(before[at, 0]), rtol=1e-6)
+    np.testing.assert_array_equal(after[at, 1], before[at, 1])
+    still = replace(pole, observations=np.zeros_like(before))
+    with pytest.raises(InjectionError, match="no entry of the observation varies"):
+        inject("obs_units_steps", still, rate=0.3, seed=0)
 
 
 def test_units_change_what_the_environment_or_the_names_call_an_angle() -> None:
