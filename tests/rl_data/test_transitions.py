@@ -205,13 +205,15 @@ def test_imitation_keeps_every_row_whatever_came_of_it() -> None:
 
 
 def test_behaviour_cloning_learns_the_last_action_of_each_episode() -> None:
-    episodes = [{"observations": np.array([[float(i)], [9.0]]), "actions": [i % 2], "rewards": [0.0], "terminated": False}
-                for i in range(4)]  # fmt: skip
+    episodes = [
+        {"observations": np.array([[float(i)], [9.0]]), "actions": [i // 2], "rewards": [0.0], "terminated": False}
+        for i in range(4)
+    ]
     one_step = trajectories(episodes, Space("discrete", 2), next_observations=None, has_next=None, rewards=None)
     with pytest.raises(DataError, match="no row has a next observation"):
         transitions(one_step)
     learned = train(one_step, "bc", {"network": {"width": 16}}, Settings(steps=300, device="cpu", log_every=100))
-    assert learned.learner.act(torch.arange(4.0)[:, None]).tolist() == [0, 1, 0, 1]
+    assert learned.learner.act(torch.arange(4.0)[:, None]).tolist() == [0, 0, 1, 1]
 
 
 def test_nothing_to_learn_from() -> None:
