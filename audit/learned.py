@@ -22,6 +22,8 @@ class LearnedSeed:
         curve: (updates, mean return of a few episodes) during training.
         problem: why nothing was learned, in plain words; empty when something was.
         estimate: of its discounted return by logged episodes; None where they were not asked or refuse a number.
+        policy: where it lies, from the folder of the results: what `python -m rl_data evaluate` takes; None where it
+            was not kept.
     """
 
     seed: int
@@ -29,6 +31,7 @@ class LearnedSeed:
     curve: tuple[tuple[int, float], ...] = ()
     problem: str = ""
     estimate: float | None = None
+    policy: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -48,7 +48,14 @@ def learn_command(  # noqa: PLR0917  # typer hands options over by name
     ends: Annotated[
         str | None, typer.Option(help="terminated or truncated: what an end means.", rich_help_panel=LEARNING)
     ] = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace results in DIR.", rich_help_panel=OUTPUT)] = False,
+    force: Annotated[
+        bool,
+        typer.Option(
+            "--force",
+            help="Replace results in DIR; policies learned there from the same data and settings are taken over.",
+            rich_help_panel=OUTPUT,
+        ),
+    ] = False,
     config: ConfigFile = None,
     lang: Language = None,
     quiet: Quiet = False,
@@ -59,7 +66,8 @@ def learn_command(  # noqa: PLR0917  # typer hands options over by name
 ) -> None:
     """Audit, clean, learn from the data before and after, evaluate: did cleaning pay?
 
-    Writes the cleaned data, result.json and report.html into DIR.
+    Writes the cleaned data, result.json, report.html and the policies (trials/) into DIR. If it is interrupted, the
+    same command with --force goes on where it was.
     """
     from audit.config import Config
     from audit.errors import ConfigError
@@ -93,7 +101,7 @@ def learn_command(  # noqa: PLR0917  # typer hands options over by name
         )
     if not quiet:
         typer.echo(summary(learned.learning), nl=False)
-        say(f"wrote {learned.folder}/report.html, result.json and clean/")
+        say(f"wrote {learned.folder}/report.html, result.json, clean/ and trials/")
     if learned.cleaned.broken:
         raise typer.Exit(3)
     if learned.problem:

@@ -52,8 +52,12 @@ def arm_of(name: str, what: str, size: tuple[int, int], outcomes: Sequence[Outco
         seed: of the bootstrap.
     """
     seeds = tuple(
-        LearnedSeed(o.trial.seed, o.mean_return, o.curve, o.problem, _estimated(o.estimates)) for o in outcomes
-    )
+        LearnedSeed(
+            o.trial.seed, o.mean_return, o.curve, o.problem, _estimated(o.estimates),
+            None if o.run is None else f"{o.run.parent.name}/{o.run.name}",
+        )
+        for o in outcomes
+    )  # fmt: skip
     scores = [s.mean_return for s in seeds if s.mean_return is not None]
     middle, interval = _iqm(scores, seed)
     evaluated = next((o for o in outcomes if o.estimates is not None), None)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -127,7 +128,10 @@ def learn(
 ) -> Learned:
     """Audit and clean trajectories, learn from them before and after, and say whether cleaning paid.
 
-    Writes into `out`: the cleaned data (`clean/`, as `audit clean` does), `result.json` and `report.html`.
+    Writes into `out`: the cleaned data (`clean/`, as `audit clean` does), `result.json`, `report.html`, and `trials/`
+    with the policies. If it is interrupted, the same call with `force` takes over the trials that were finished.
+
+    Learning runs in processes of its own: in a script, call it within `if __name__ == "__main__":`.
 
     Args:
         data: a file or folder of trajectories, or `rl_data` `Trajectories`.
@@ -261,8 +265,20 @@ def _run(
 
     progress("learning", 0, len(trials))
     workers = training.workers or processors()
-    outcomes = run_trials(trials, workers=min(workers, len(trials)), report=report)
+    kept = work.parent / "trials"
+    outcomes = run_trials(trials, workers=min(workers, len(trials)), report=report, kept=kept)
+    _remove_other_trials(kept, outcomes)
     return {one.name: tuple(o for o in outcomes if o.trial.arm == one.name) for one in sets.learned_from}
+
+
+def _remove_other_trials(kept: Path, outcomes: Sequence[Outcome]) -> None:
+    """Remove trials of earlier settings: what lies beside a report is what the report is about."""
+    from rl_data.kept_trials import OUTCOME
+
+    mine = {outcome.run for outcome in outcomes}
+    for folder in kept.iterdir():
+        if folder not in mine and (folder.name.startswith(".") or (folder / OUTCOME).exists()):
+            shutil.rmtree(folder)
 
 
 def _trials(one: LearningSet, training: Training, work: Path, held: Path | None, seed: int) -> Sequence[Trial]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -177,3 +178,25 @@ def test_the_command_says_whether_it_paid(tmp_path: Path) -> None:
     assert (out / "report.html").exists()
     again = CliRunner().invoke(app, ["learn", data, "-o", str(out), *options])
     assert again.exit_code == 2
+
+
+def test_policies_stay_and_what_was_learned_is_not_learned_twice(faulty: Trajectories, tmp_path: Path) -> None:
+    from rl_data.checkpoints import load
+
+    out = tmp_path / "out"
+    first = learn(faulty, out, training=QUICK).learning
+    policies = [seed.policy for arm in first.arms for seed in arm.seeds]
+    assert sorted(policies, key=str) == sorted(f"trials/{one.name}" for one in (out / "trials").iterdir())
+    for policy in policies:
+        assert policy is not None
+        assert load(out / policy).discrete
+    (out / "result.json").unlink()  # as if it had been interrupted after some trials
+    lost = policies[0]
+    assert lost is not None
+    shutil.rmtree(out / lost)
+    times = {policy: (out / str(policy) / "checkpoint.pt").stat().st_mtime_ns for policy in policies[1:]}
+    assert learn(faulty, out, training=QUICK, force=True).learning == first
+    assert {policy: (out / str(policy) / "checkpoint.pt").stat().st_mtime_ns for policy in times} == times
+    other = dataclasses.replace(QUICK, updates=100, seeds=1)
+    learn(faulty, out, training=other, force=True)
+    assert len(list((out / "trials").iterdir())) == 2  # those of the report, no others
