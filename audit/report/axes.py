@@ -60,6 +60,9 @@ def _seconds(text: str) -> float:
     return ((time if time.tzinfo else time.replace(tzinfo=dt.UTC)) - _EPOCH).total_seconds()
 
 
+_LEAST = 1e-300  # a smaller span has no exact tenths: they are subnormal
+
+
 def ticks(low: float, high: float, most: int, *, is_time: bool = False, share: bool = False) -> list[Tick]:
     """Return at most about `most` tick marks inside [low, high]: steps of 1, 2 or 5, or calendar steps.
 
@@ -73,7 +76,7 @@ def ticks(low: float, high: float, most: int, *, is_time: bool = False, share: b
     span = high - low
     if not span > 0 or not math.isfinite(span):
         return [(low, _compact(low, abs(low) or 1.0))]
-    if span <= 1e-12 * max(abs(low), abs(high)):  # floats cannot tell marks in between apart
+    if span <= max(1e-12 * max(abs(low), abs(high)), _LEAST):  # floats cannot tell marks in between apart
         return [(low, f"{low:.6g}")]
     step = _nice_step(span / most)
     values = _multiples(step, low, high)

@@ -6,7 +6,7 @@ import re
 from xml.etree import ElementTree as ET
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from audit.findings import Chart
@@ -211,6 +211,8 @@ def test_ticks_are_few_inside_and_even(low: float, span: float, most: int) -> No
     assert all(step == pytest.approx(steps[0], rel=1e-3) for step in steps)
 
 
+@example(0.0, 5e-324, 2, False)  # the smallest of all
+@example(0.0, 3e-308, 8, True)
 @given(finite, finite, st.integers(1, 8), st.booleans())
 def test_ticks_end_for_any_range(a: float, b: float, most: int, share: bool) -> None:
     low, high = sorted((a, b))

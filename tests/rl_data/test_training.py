@@ -324,7 +324,7 @@ def test_observations_of_another_size_are_scaled_anew(tmp_path: Path) -> None:
     wide = np.hstack([small.observations * 50.0 + 7.0] * 2)
     data = chain(40, observations=wide, next_observations=None, has_next=None, observation_space=Space("box", 12))
     warm = train(data, "bc", SMALL, settings(100), init_from=tmp_path)
-    rows = transitions(data).observations
+    rows = transitions(data, imitation=True).observations  # all of them: cloning needs nothing else
     torch.testing.assert_close(warm.learner.scaler.mean, rows.mean(0))
     torch.testing.assert_close(warm.learner.scaler.std, rows.std(0, correction=0) + 1e-3)
     (note,) = (note for note in warm.notes if "start from" in note)
