@@ -363,7 +363,11 @@ def out_of_fold_values(
 
 @contextmanager
 def _quiet_and_repeatable() -> Iterator[None]:
-    """One core for each sum, because threads that add in the order they end change the last bits; no advice printed."""
+    """One core for each sum, because threads that add in the order they end change the last bits; no advice printed.
+
+    And because boosting shares out thousands of small pieces: on a busy machine each one waits for all its threads.
+    """
+    import sklearn.ensemble  # noqa: F401  # a library that is loaded later would not be limited
     from threadpoolctl import threadpool_limits
 
     with warnings.catch_warnings(), threadpool_limits(1):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import datetime as dt
+import subprocess
+import sys
 from collections.abc import Mapping
 from typing import Any
 
@@ -222,3 +225,18 @@ def test_numbers_are_predicted_from_trusted_rows_only() -> None:
     model = extra_trees(classes=False, trees=20)
     found = out_of_fold_values(x, spoiled, pairs, model, trusted=spoiled < 10)
     assert np.abs(found - target).max() < 0.2
+
+
+def test_models_that_are_loaded_late_use_one_thread_too() -> None:
+    """On a busy machine boosting with several threads took over 20 times as long: each piece waits for all."""
+    script = """
+from audit.stats.prediction import _quiet_and_repeatable
+with _quiet_and_repeatable():
+    from sklearn.ensemble import HistGradientBoostingRegressor
+    from threadpoolctl import threadpool_info
+    print([library["num_threads"] for library in threadpool_info()])
+"""
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True)
+    found = ast.literal_eval(done.stdout)
+    assert len(found) >= 2  # linear algebra and OpenMP
+    assert set(found) == {1}
