@@ -89,7 +89,7 @@ def environment() -> dict[str, str]:
 def run_shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
     arguments = ["bash", "-o", "pipefail", "-c", command]
     return subprocess.run(
-        arguments, cwd=folder, env=environment(), capture_output=True, text=True, timeout=120, check=False
+        arguments, cwd=folder, env=environment(), capture_output=True, text=True, timeout=290, check=False
     )
 
 
