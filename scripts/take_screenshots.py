@@ -133,7 +133,7 @@ def trajectories(browser: Browser, folder: Path) -> None:
 def learning(browser: Browser, folder: Path) -> None:
     """Show whether cleaning paid."""
     data = str(SAMPLES / "trajectories" / "cartpole_planted.parquet")
-    options = ["--updates", "2000", "--seeds", "3", "--episodes", "50", "-q"]  # as `make demo-rl`
+    options = ["--updates", "2000", "--episodes", "50", "-q"]  # as `make demo-rl`
     audit(folder, "learn", data, *options, "-o", str(folder / "learned"))
     page = opened(browser, folder / "learned" / "report.html")
     page.locator("#learning").evaluate("e => window.scrollTo(0, e.getBoundingClientRect().top + window.scrollY - 60)")
