@@ -20,7 +20,7 @@ import os
 import platform
 import shutil
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -96,6 +96,14 @@ def _rename(part: Path, whole: Path) -> None:
         os.replace(part, whole)
     except OSError as error:
         raise CheckpointError(f"{whole}: cannot be written: {error}") from error
+
+
+def remove_others(folder: Path, outcomes: Sequence[Outcome]) -> None:
+    """Remove trials of earlier settings, so that the folder has those of one comparison; other files stay."""
+    mine = {outcome.run for outcome in outcomes}
+    for place in folder.iterdir():
+        if place not in mine and (place.name.endswith(".part") or (place / OUTCOME).exists()):
+            shutil.rmtree(place)
 
 
 def prepare(folder: Path) -> None:

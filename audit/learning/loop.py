@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -246,6 +245,7 @@ def _run(
     sets: LearningSets, training: Training, work: Path, seed: int, progress: Progress
 ) -> Mapping[str, tuple[Outcome, ...]]:
     from rl_data.formats import write_canonical
+    from rl_data.kept_trials import remove_others
     from rl_data.trial import run_trials
 
     held = None
@@ -267,18 +267,8 @@ def _run(
     workers = training.workers or processors()
     kept = work.parent / "trials"
     outcomes = run_trials(trials, workers=min(workers, len(trials)), report=report, kept=kept)
-    _remove_other_trials(kept, outcomes)
+    remove_others(kept, outcomes)
     return {one.name: tuple(o for o in outcomes if o.trial.arm == one.name) for one in sets.learned_from}
-
-
-def _remove_other_trials(kept: Path, outcomes: Sequence[Outcome]) -> None:
-    """Remove trials of earlier settings: what lies beside a report is what the report is about."""
-    from rl_data.kept_trials import OUTCOME
-
-    mine = {outcome.run for outcome in outcomes}
-    for folder in kept.iterdir():
-        if folder not in mine and (folder.name.startswith(".") or (folder / OUTCOME).exists()):
-            shutil.rmtree(folder)
 
 
 def _trials(one: LearningSet, training: Training, work: Path, held: Path | None, seed: int) -> Sequence[Trial]:
