@@ -7,6 +7,7 @@ one action, so nearly every weight is zero: evaluate a softened version (`Epsilo
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -57,8 +58,33 @@ class Policy(Protocol):
         ...
 
 
+class Reweighted(ABC):
+    """A policy of choices that gives the actions of another one other probabilities: `policy`'s, changed."""
+
+    __slots__ = ()
+
+    policy: Policy
+
+    @property
+    def discrete(self) -> bool:
+        """Always True."""
+        return True
+
+    @abstractmethod
+    def probabilities(self, observations: Tensor) -> Tensor:
+        """Return float32[N, A]."""
+
+    def act(self, observations: Tensor) -> Tensor:
+        """Return the most probable actions, int64[N]: the policy's own."""
+        return self.policy.act(observations)
+
+    def sample(self, observations: Tensor, generator: torch.Generator | None = None) -> Tensor:
+        """Return drawn actions, int64[N]."""
+        return draw(self.probabilities(observations), generator)
+
+
 @dataclass(frozen=True, slots=True)
-class EpsilonSoft:
+class EpsilonSoft(Reweighted):
     """With probability `epsilon` an action at random, else the policy's own. For discrete actions.
 
     Raises:
@@ -77,22 +103,9 @@ class EpsilonSoft:
             raise SettingsError(f"epsilon must be in [0, 1], not {self.epsilon}")
 
     @property
-    def discrete(self) -> bool:
-        """Always True."""
-        return True
-
-    @property
     def deterministic(self) -> bool:
         """Whether nothing is softened and the policy itself is deterministic."""
         return self.epsilon == 0.0 and self.policy.deterministic
-
-    def act(self, observations: Tensor) -> Tensor:
-        """Return the most probable actions, int64[N]: the policy's own."""
-        return self.policy.act(observations)
-
-    def sample(self, observations: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return drawn actions, int64[N]."""
-        return draw(self.probabilities(observations), generator)
 
     def probabilities(self, observations: Tensor) -> Tensor:
         """Return float32[N, A]: (1 - epsilon) times the policy's, plus epsilon / A."""

@@ -12,12 +12,12 @@ import torch
 from torch import Tensor
 
 from rl_data.errors import SettingsError
-from rl_data.policies import Policy, draw, log_prob_of
+from rl_data.policies import Policy, Reweighted, log_prob_of
 from rl_data.transitions import Problem, Transitions
 
 
 @dataclass(frozen=True, slots=True)
-class Widened:
+class Widened(Reweighted):
     """A policy of choices among more choices than it knows: the others have probability 0.
 
     Attributes:
@@ -29,22 +29,9 @@ class Widened:
     choices: int
 
     @property
-    def discrete(self) -> bool:
-        """Always True."""
-        return True
-
-    @property
     def deterministic(self) -> bool:
         """Whether the policy itself is."""
         return self.policy.deterministic
-
-    def act(self, observations: Tensor) -> Tensor:
-        """Return the policy's own actions, int64[N]."""
-        return self.policy.act(observations)
-
-    def sample(self, observations: Tensor, generator: torch.Generator | None = None) -> Tensor:
-        """Return drawn actions, int64[N]."""
-        return draw(self.probabilities(observations), generator)
 
     def probabilities(self, observations: Tensor) -> Tensor:
         """Return float32[N, A]."""

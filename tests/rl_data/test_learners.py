@@ -16,7 +16,7 @@ import torch
 from rl_data.checkpoints import create, load
 from rl_data.errors import DataError, PolicyError, SettingsError
 from rl_data.learners import GROUP, LEARNERS, learner_class
-from rl_data.learners.base import Learner
+from rl_data.learners.base import GreedyPolicy, Learner
 from rl_data.policies import EpsilonSoft, GaussianSoft
 from rl_data.training import Settings, Trained, train
 from rl_data.transitions import Problem, transitions
@@ -200,11 +200,17 @@ def test_the_spread_of_the_behaviour_is_estimated(spread: float) -> None:
 # --- Each for itself --------------------------------------------------------------------------------------------------
 
 
+def chain_values(learner: Learner) -> torch.Tensor:
+    """Return Q of each state of the chain, float32[6, 2]."""
+    assert isinstance(learner, GreedyPolicy)
+    return learner.values(chain_states()).detach()
+
+
 @pytest.mark.parametrize("gamma", [0.0, 0.5, 0.9, 0.99])
 def test_tabular_q_is_the_exact_optimum_of_the_chain(gamma: float) -> None:
     trained = train(chain(400), "q_learning", {"gamma": gamma, "tolerance": 1e-12}, Settings(steps=5_000, device="cpu"))
     assert trained.steps < 5_000  # it stops by itself
-    found = trained.learner.values(chain_states())  # type: ignore[operator]
+    found = chain_values(trained.learner)
     np.testing.assert_allclose(found.numpy(), chain_optimum(gamma), atol=1e-6)
 
 
@@ -212,7 +218,7 @@ def test_tabular_q_takes_a_timeout_for_no_end() -> None:
     """A walk that is cut after each step: rewards must still flow back from state to state."""
     gamma = 0.9
     trained = train(chain(3_000, limit=1), "q_learning", {"gamma": gamma, "tolerance": 1e-12}, Settings(steps=5_000))
-    found = trained.learner.values(chain_states())  # type: ignore[operator]
+    found = chain_values(trained.learner)
     np.testing.assert_allclose(found.numpy(), chain_optimum(gamma), atol=1e-6)
 
 
@@ -236,8 +242,8 @@ def test_tables_that_cannot_be_are_refused() -> None:
 
 def test_deep_q_comes_near_the_optimum_of_the_chain() -> None:
     trained = Case("dqn", "discrete", {**SMALL, "gamma": 0.9, "target_rate": 0.05}, 1_500).train(data=chain(400))
-    found = trained.learner.values(chain_states())  # type: ignore[operator]
-    np.testing.assert_allclose(found.detach().numpy(), chain_optimum(0.9), atol=0.1)
+    found = chain_values(trained.learner)
+    np.testing.assert_allclose(found.numpy(), chain_optimum(0.9), atol=0.1)
 
 
 def test_conservative_q_values_less_what_the_data_seldom_did() -> None:
@@ -246,7 +252,7 @@ def test_conservative_q_values_less_what_the_data_seldom_did() -> None:
         Case("cql", "discrete", {**SMALL, "gamma": 0.9, "alpha": alpha}).train(data=data).learner
         for alpha in (0.0, 2.0)
     )
-    found = [learner.values(chain_states()) for learner in (plain, conservative)]  # type: ignore[operator]
+    found = [chain_values(learner) for learner in (plain, conservative)]
     gap = [float((q[:, RIGHT] - q[:, 0]).mean()) for q in found]
     assert gap[1] > gap[0] + 0.5
 

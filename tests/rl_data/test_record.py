@@ -151,7 +151,7 @@ def test_joining_different_environments_is_refused() -> None:
 )
 def test_what_cannot_be_recorded_is_said_in_one_line(arguments: dict[str, object], message: str) -> None:
     with pytest.raises(RecordError, match=message) as error:
-        record(**arguments)  # type: ignore[arg-type]
+        record(**arguments)  # type: ignore[arg-type]  # each a value of its own kind, wrong on purpose
     assert "\n" not in str(error.value)
 
 

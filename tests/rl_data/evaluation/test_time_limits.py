@@ -18,7 +18,7 @@ from rl_data.evaluation.evaluate import evaluate
 from rl_data.evaluation.evaluation import Trust
 from rl_data.evaluation.logged import logged
 from rl_data.evaluation.rollout import rollout
-from rl_data.policies import GaussianSoft
+from rl_data.policies import GaussianSoft, no_density, no_probabilities
 from tests.rl_data.evaluation.test_evaluate import QUICK
 from tests.rl_data.evaluation.test_fqe import Pointing
 from tests.rl_data.tabular import Process, Table, random_policy, random_process
@@ -36,10 +36,10 @@ class Still:
         return self.act(observations)
 
     def probabilities(self, observations: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
+        raise no_probabilities(self)
 
     def log_prob(self, observations: torch.Tensor, actions: torch.Tensor) -> torch.Tensor:
-        raise NotImplementedError
+        raise no_density(self)
 
 
 @pytest.fixture(scope="module")
